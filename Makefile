@@ -1,0 +1,57 @@
+# make demo   the synthetic data set, all models on it, a table and out/index.html
+# make test   everything the project promises; closes with "N passed, M failed"
+# make lab    the notebooks in JupyterLab
+# make export after editing notebooks: navigation, modules and README.md follow them
+# make save NB=12_padim   run notebooks (all without NB) and store their outputs
+#
+# The first run creates .venv and installs into it. Another Python: make test PYTHON=python3.12
+# On Linux the ordinary torch brings CUDA libraries (several GB).
+
+PYTHON ?= python3
+NB ?=
+BIN := .venv/bin
+READY := .venv/.installed
+LAB := .venv/.lab
+TOOL := $(BIN)/python tools/notebooks.py
+MIN_PYTHON := $(shell sed -n 's/^min_python *= *//p' settings.ini)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lab export save clean
+
+demo: $(READY)
+	@$(BIN)/anomaly_nb demo --out out
+
+test: $(READY)
+	@$(TOOL) all
+
+lab: $(LAB)
+	@$(BIN)/jupyter lab nbs/index.ipynb
+
+export: $(READY)
+	@$(TOOL) export
+
+save: $(READY)
+	@$(TOOL) save $(NB)
+
+clean:
+	rm -rf .venv out build *.egg-info
+
+# A stamp file: the environment is made again only when what it holds was edited.
+$(READY): settings.ini setup.py pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found." \
+	  "Name a Python $(MIN_PYTHON) or newer: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; need = "$(MIN_PYTHON)"; \
+	  sys.exit(0 if sys.version_info >= tuple(map(int, need.split("."))) else \
+	  "Python " + need + " or newer is needed, and $(PYTHON) is " + sys.version.split()[0] \
+	  + ". Name another one: make PYTHON=python" + need)'
+	@echo "Creating .venv and installing the package with all it needs (torch is large:" \
+	  "this takes minutes, once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q -e '.[dev]'
+	@touch $@
+
+$(LAB): $(READY)
+	@echo "Installing JupyterLab into .venv (once)"
+	@$(BIN)/python -m pip install -q jupyterlab
+	@touch $@

@@ -1,0 +1,421 @@
+#!/usr/bin/env python3
+"""Tests of notebooks.py: a small project passes every check, and each check can fail.
+
+Plain asserts; `python tools/test_notebooks.py [NAME ...]` runs all, or those named.
+Every test gets a project of its own in a temporary folder, spoils one thing in it and
+expects the one message that names the file.
+"""
+import contextlib
+import io
+import os
+import shutil
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+import notebooks as tool
+
+HERE = Path(__file__).resolve().parent
+SETTINGS = """\
+[DEFAULT]
+name = anomaly_nb
+version = 0.0.1
+description = a small project
+keywords = test
+author = nobody
+license = Apache-2.0
+git_url = https://github.com/somebody/anomaly_nb
+branch = main
+min_python = 3.11
+requirements =
+dev_requirements =
+console_scripts = anomaly_nb=anomaly_nb.one:main
+"""
+PYPROJECT = """\
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+
+[tool.nbdev]
+lib_path = "anomaly_nb"
+nbs_path = "nbs"
+put_version_in_init = false
+allowed_metadata_keys = ["anomaly_nb"]
+"""
+INDEX = [
+    "# The map\n\n> All of it\n\nNAV",
+    "See [one](01_one.ipynb#First-steps), [its code](../anomaly_nb/one.py), [below](#Try-it).",
+    "## Try it",
+    "!from anomaly_nb.one import one\n\nprint(one())",
+]
+NOTEBOOKS = {
+    "index": INDEX,
+    "01_one": ["# One\n\n> The first\n\nNAV", "!#| default_exp one", "## First steps",
+               "!#| export\ndef one():\n    return 1\n\n\ndef main():\n    print('help')",
+               "!assert one() == 1"],
+    "03_features": ["# Features\n\n> Shared\n\nNAV", "!#| default_exp features",
+                    "!#| export\nfrom anomaly_nb.one import one\n\nthree = 2 + one()"],
+    "12_model": ["# Model\n\n> A model\n\nNAV", "!#| default_exp models.model",
+                 "!#| export\nfrom anomaly_nb.features import three\n\nfour = 1 + three"],
+    "solutions/12_model": ["# Answers\n\n> Solved\n\nNAV", "!assert 1 + 1 == 2"],
+}
+
+
+def cell(text):
+    """A cell from text; a first `!` makes it a code cell."""
+    lines = text.removeprefix("!").splitlines(True)
+    new = {"cell_type": "markdown", "id": f"{zlib.crc32(text.encode()):08x}", "metadata": {},
+           "source": lines}
+    if text.startswith("!"):
+        new |= {"cell_type": "code", "execution_count": None, "outputs": []}
+    return new
+
+
+def add(project, name, *texts):
+    """Append cells to a notebook, or make it."""
+    path = project.nbs / f"{name}.ipynb"
+    nb = tool.read(path) if path.exists() else {
+        "cells": [], "nbformat": 4, "nbformat_minor": 5,
+        "metadata": {"kernelspec": {"display_name": "python3", "language": "python",
+                                    "name": "python3"}}}
+    nb["cells"] += map(cell, texts)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    tool.write(path, nb)
+    return path
+
+
+def set_outputs(path, *outputs, noted=True):
+    """Store outputs in the last cell, as `save` does, or (noted=False) as Jupyter does."""
+    nb = tool.read(path)
+    nb["cells"][-1]["outputs"] = list(outputs)
+    if noted:
+        tool.note_outputs(nb)
+    tool.write(path, nb)
+
+
+def printed(text, name="stdout"):
+    """The output of a print."""
+    return {"output_type": "stream", "name": name, "text": [text]}
+
+
+def make_project(folder):
+    """A project that passes every check."""
+    Path(folder, "settings.ini").write_text(SETTINGS)
+    Path(folder, "pyproject.toml").write_text(PYPROJECT)
+    shutil.copy(HERE.parent / "setup.py", folder)
+    project = tool.Project(folder)
+    for package in (project.lib, project.lib / "models"):
+        package.mkdir()
+        (package / "__init__.py").write_text('"""Handwritten."""\n')
+    for name, texts in NOTEBOOKS.items():
+        add(project, name, *texts)
+    tool.export(project)
+    set_outputs(project.nbs / "index.ipynb", printed("1\n"))
+    tool.export(project)
+    return project
+
+
+def expect(project, function, *words):
+    """`function` reports exactly one problem, which holds all `words`."""
+    found = tool.problems_of(function, project)
+    assert len(found) == 1 and all(w in found[0] for w in words), (words, found)
+
+
+# ------------------------------------------------------------------ checks
+
+
+def test_good_project_passes(project):
+    for function in tool.CHECKS:
+        found = tool.problems_of(function, project)
+        assert not found, (function.__name__, found)
+
+
+def test_export_is_stable(project):
+    before = tool.contents(project)
+    tool.export(project)
+    assert tool.contents(project) == before
+
+
+def test_readme(project):
+    text = (project.root / "README.md").read_text()
+    assert "[one](nbs/01_one.ipynb#First-steps)" in text, text
+    assert "[its code](anomaly_nb/one.py)" in text and "[below](#try-it)" in text
+    assert "```python\nfrom anomaly_nb.one import one\n\nprint(one())\n```\n\n```\n1\n```" in text
+    assert "%pip" not in text
+    add(project, "index", "More.")
+    expect(project, tool.check_readme, "README.md", "make export")
+
+
+def test_navigation(project):
+    def first(name):
+        return tool.source(tool.read(project.nbs / name)["cells"][0]).splitlines()[-1]
+
+    badge = ("[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+             "(https://colab.research.google.com/github/somebody/anomaly_nb/blob/main/nbs/")
+    assert first("index.ipynb") == badge + "index.ipynb)"
+    assert first("03_features.ipynb") == badge + (
+        "03_features.ipynb) · [← One](01_one.ipynb) · [index](index.ipynb)"
+        " · [Model →](12_model.ipynb)")
+    assert first("solutions/12_model.ipynb") == badge + (
+        "solutions/12_model.ipynb) · [Model](../12_model.ipynb) · [index](../index.ipynb)")
+    add(project, "10_new", "# New\n\n> New\n\nNAV")  # its neighbours are out of date as well
+    found = list(tool.check_nav(project))
+    assert [f.split(":")[0] for f in found] == [
+        f"nbs/{n}.ipynb" for n in ("03_features", "10_new", "12_model")], found
+
+
+def test_other_address(project):
+    add(project, "01_one", "[old](https://github.com/another/anomaly_nb/issues)")
+    expect(project, tool.check_addresses, "nbs/01_one.ipynb", "another", "somebody")
+    tool.export(project)
+    assert not list(tool.check_addresses(project))
+
+
+def test_dead_links(project):
+    add(project, "01_one", "[no file](02_two.ipynb), `[code](x)`\n\n```\n[code](y)\n```")
+    expect(project, tool.check_links, "nbs/01_one.ipynb", "02_two.ipynb")
+
+
+def test_dead_anchor(project):
+    add(project, "12_model", "[no heading](01_one.ipynb#Last-steps)")
+    expect(project, tool.check_links, "nbs/12_model.ipynb", "#Last-steps")
+
+
+def test_dead_badge(project):
+    add(project, "01_one", "[x](https://colab.research.google.com/github/somebody/anomaly_nb/"
+        "blob/main/nbs/99_none.ipynb)")
+    expect(project, tool.check_links, "nbs/01_one.ipynb", "99_none")
+
+
+def test_late_directive(project):
+    add(project, "01_one", "!# why\n#| eval: false\n1 / 0")
+    expect(project, tool.check_directives, "nbs/01_one.ipynb", "#| eval: false")
+
+
+def test_two_notebooks_one_module(project):
+    add(project, "02_two", "# Two\n\n> Two\n\nNAV", "!#| default_exp one")
+    expect(project, tool.check_directives, "01_one.ipynb", "02_two.ipynb", "one")
+
+
+def test_metadata_twice(project):
+    file = project.root / "pyproject.toml"
+    file.write_text(PYPROJECT + '\n[project]\nname = "anomaly_nb"\n')
+    expect(project, tool.check_settings, "pyproject.toml", "[project]")
+
+
+def test_module_edited_by_hand(project):
+    file = project.lib / "one.py"
+    file.write_text(file.read_text() + "# by hand\n")
+    expect(project, tool.check_sync, "anomaly_nb/one.py", "differs")
+    assert file.read_text().endswith("# by hand\n")  # the check left it alone
+
+
+def test_module_without_notebook(project):
+    shutil.copy(project.lib / "one.py", project.lib / "zero.py")
+    assert any("zero.py: no notebook" in f for f in tool.check_sync(project))
+    tool.export(project)
+    assert not (project.lib / "zero.py").exists()
+    test_good_project_passes(project)
+
+
+def test_module_missing(project):
+    (project.lib / "models" / "model.py").unlink()
+    assert any("model.py: exported by" in f for f in tool.check_sync(project))
+
+
+def test_export_without_module(project):
+    add(project, "05_five", "# Five\n\n> Five\n\nNAV", "!#| export\nfive = 5")
+    expect(project, tool.check_sync, "05_five.ipynb", "default_exp")
+
+
+def test_not_clean(project):
+    path = project.nbs / "12_model.ipynb"
+    nb = tool.read(path)
+    nb["cells"][-1]["execution_count"] = 7
+    tool.write(path, nb)
+    expect(project, tool.check_clean, "nbs/12_model.ipynb", "make export")
+
+
+def test_outputs_saved_by_other_means(project):
+    path = project.nbs / "01_one.ipynb"
+    set_outputs(path, printed("a picture of somebody's data"), noted=False)
+    expect(project, tool.check_outputs, "nbs/01_one.ipynb", "make save NB=01_one.ipynb")
+    set_outputs(path, printed("2"))
+    assert not list(tool.check_outputs(project))
+    set_outputs(path, printed("3"), noted=False)  # now the note is there, but of another run
+    expect(project, tool.check_outputs, "nbs/01_one.ipynb", "other means")
+
+
+def test_stored_error(project):
+    set_outputs(project.nbs / "01_one.ipynb", {"output_type": "error", "ename": "OSError",
+                                               "evalue": "", "traceback": []})
+    expect(project, tool.check_outputs, "nbs/01_one.ipynb", "OSError")
+
+
+def test_stored_widget(project):
+    set_outputs(project.nbs / "01_one.ipynb", {
+        "output_type": "display_data", "metadata": {},
+        "data": {tool.WIDGET: {"model_id": "1"}, "text/plain": ["x"]}})
+    expect(project, tool.check_outputs, "nbs/01_one.ipynb", "widget")
+
+
+def test_private_path(project):
+    set_outputs(project.nbs / "01_one.ipynb", printed("File /home/somebody/x.py"))
+    expect(project, tool.check_outputs, "nbs/01_one.ipynb", "path of one machine")
+
+
+def test_too_large(project):
+    add(project, "01_one", "x" * tool.MAX_BYTES)
+    expect(project, tool.check_outputs, "nbs/01_one.ipynb", "500")
+
+
+def test_import_from_later_notebook(project):
+    add(project, "01_one", "!#| export\ndef late():\n    from anomaly_nb.features import three")
+    tool.nbdev_export(project)
+    expect(project, tool.check_imports, "nbs/01_one.ipynb", "features", "later")
+
+
+def test_import_of_models_package(project):
+    add(project, "03_features", "!#| export\nimport anomaly_nb.models")
+    tool.nbdev_export(project)
+    expect(project, tool.check_imports, "nbs/03_features.ipynb", "models", "later")
+
+
+def test_model_imports_more(project):
+    add(project, "12_model", "!#| export\nfrom anomaly_nb import one")
+    tool.nbdev_export(project)
+    expect(project, tool.check_imports, "nbs/12_model.ipynb", "features and detector only")
+
+
+def test_crash_of_a_check(project):
+    (project.nbs / "01_one.ipynb").write_text("not json")
+    for function in (tool.check_nav, tool.check_sync):
+        assert tool.problems_of(function, project)
+
+
+# ------------------------------------------------------------------ save, test, wheel
+
+
+def test_save_refuses_data(project):
+    os.environ["ANOMALY_NB_DATA"] = "/somewhere"
+    try:
+        tool.save(project, ["01"])
+    except tool.Problem as e:
+        assert "ANOMALY_NB_DATA" in str(e)
+    else:
+        raise AssertionError("saved with the data variable set")
+    finally:
+        del os.environ["ANOMALY_NB_DATA"]
+
+
+def test_save(project):
+    path = add(project, "04_out", "# Out\n\n> Out\n\nNAV", "!" + """
+import os, sys
+from ipywidgets import IntProgress
+from tqdm import tqdm
+for _ in tqdm(range(3)): pass
+print(os.environ.get("IN_TEST"), file=sys.stderr)
+display(IntProgress())
+object()""")
+    tool.nav(project)
+    tool.save(project, ["04"])
+    found = [tool.output_text(o) or "".join(o["text"])
+             for o in tool.read(path)["cells"][-1]["outputs"]]
+    assert found == ["None\n", "```\n<object>\n```"], found  # no address, widget, progress
+    for function in (tool.check_nav, tool.check_outputs, tool.check_clean):
+        assert not list(function(project)), function
+
+
+def test_runner(project):
+    head = "# T\n\n> T\n\nNAV"
+    names = {
+        "40_good": ("!import os\nassert os.environ['IN_TEST']\nimport builtins\nbuiltins.x = 1",
+                    True, ""),
+        "41_fresh": ("!import builtins\nassert not hasattr(builtins, 'x')", True, ""),
+        "42_offline": ("!import os\nassert 'ANOMALY_NB_DATA' not in os.environ", True, ""),
+        "43_wrong": ("!assert 1 + 1 == 3", False, "AssertionError"),
+        "44_skipped": ("!#| eval: false\nprint(1)", False, "tests nothing"),
+        "45_killed": ("!import os\nos.kill(os.getpid(), 9)", False, "SIGKILL"),
+        "47_large": ("!1 + 1\n#" + "x" * tool.MAX_BYTES, False, "more than 500"),
+        "48_part": ("!#| eval: false\nprint(1)", True, "1 of 2 cells skipped"),
+    }
+    paths = [add(project, name, head, text) for name, (text, _, _) in names.items()]
+    add(project, "48_part", "!1 + 1")
+    tool.nav(project)
+    os.environ["ANOMALY_NB_DATA"] = "/somewhere"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            passed = tool.run_notebooks(project, paths)
+    finally:
+        del os.environ["ANOMALY_NB_DATA"]
+    text = out.getvalue()
+    for path, (_, ok, words) in zip(paths, names.values()):
+        assert passed[path] == ok and words in text, (path.name, text)
+    assert tool.closing_line(passed) == "4 passed, 4 failed"
+
+
+def test_runner_stops_what_hangs(project):
+    path = add(project, "40_hangs", "# T\n\n> T\n\nNAV", "!import time\ntime.sleep(60)")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert tool.run_notebooks(project, [path], timeout=2) == {path: False}
+    assert "stopped after 2 s" in out.getvalue()
+
+
+def test_no_notebooks(project):
+    shutil.rmtree(project.nbs)
+    project.nbs.mkdir()
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert tool.main(["--root", str(project.root), "test"]) == 1
+    assert "no notebooks under nbs/" in out.getvalue()
+
+
+def test_wheel(project):
+    (project.lib / "models" / "weights.bin").write_bytes(b"1")  # not in package_data
+    (project.lib / "models" / "model.py").write_text("import no_such_module\n")
+    found = list(tool.wheel(project))
+    assert len(found) == 2, found
+    assert found[0].startswith("anomaly_nb/models/weights.bin: not in the wheel")
+    assert "import_all.py" in found[1] and "no_such_module" in found[1]
+
+
+def test_wheel_without_subpackage(project):
+    setup = project.root / "setup.py"
+    text = setup.read_text().replace(', "anomaly_nb.*"', "")
+    assert text != setup.read_text()
+    setup.write_text(text)
+    add(project, "index", "!print(no_such_name)")
+    tool.readme(project)
+    found = list(tool.wheel(project))
+    assert [f.split(":")[0] for f in found[:2]] == [
+        "anomaly_nb/models/__init__.py", "anomaly_nb/models/model.py"], found
+    assert len(found) == 3 and "NameError" in found[2], found
+
+
+def main(names):
+    """Run the tests; returns the exit status."""
+    tests = [f for n, f in globals().items()
+             if n.startswith("test_") and (not names or n in names)]
+    failed, start = 0, time.time()
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder, "sound")
+        sound.mkdir()
+        make_project(sound)
+        for function in tests:
+            tree = shutil.copytree(sound, Path(folder, function.__name__))
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    function(tool.Project(tree))
+            except Exception:
+                failed += 1
+                sys.excepthook(*sys.exc_info())
+                tool.say("FAIL", function.__name__)
+    tool.say(f"{'FAIL' if failed or not tests else 'ok  '} {len(tests) - failed} of "
+             f"{len(tests)} tests of tools/notebooks.py in {time.time() - start:.0f} s")
+    return 1 if failed or not tests else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
