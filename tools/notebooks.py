@@ -470,6 +470,7 @@ def save(project, names):
             client = nbclient.NotebookClient(
                 nb, timeout=900, startup_timeout=300, kernel_name="python3",
                 store_widget_state=False, record_timing=False,
+                extra_arguments=["--log-level=ERROR"],
                 resources={"metadata": {"path": str(path.parent)}})
             try:
                 client.execute()
@@ -562,7 +563,7 @@ def check_outputs(project):
                                  r"/root/\w", "site-packages", r":\\Users"]))
     for path in project.notebooks:
         nb, name = read(path), project.rel(path)
-        way_out = f"run: make save NB={path.name}"
+        way_out = f"run: make save NB={name}"
         if problem := oversize(path):
             yield f"{name}: {problem}"
         if "widgets" in nb["metadata"]:
@@ -582,6 +583,8 @@ def check_outputs(project):
         if outputs and noted != digest(nb):
             yield (f"{name}: outputs saved by other means, perhaps with {DATA_VARIABLES[0]} "
                    f"set; {way_out}")
+        elif cells(nb, "code") and not noted:
+            yield f"{name}: no outputs stored; {way_out}"
 
 
 def oversize(path):
@@ -983,14 +986,20 @@ def docs(project, out):
     import nbformat
     from nbconvert import HTMLExporter
 
-    def to_html(target):
-        return re.sub(r"\.ipynb(?=$|#)", ".html", target) if is_relative(target) else target
+    def to_page(target, folder):
+        """Notebooks become pages; what is not published is shown by GitHub."""
+        if not is_relative(target) or target.startswith("#"):
+            return target
+        path = posixpath.normpath(posixpath.join(project.rel(folder), target))
+        if path.startswith(project.rel(project.nbs) + "/"):
+            return re.sub(r"\.ipynb(?=$|#)", ".html", target)
+        return f"{addresses(project)[1][1]}/blob/{project.settings['branch']}/{path}"
 
     exporter = HTMLExporter()
     for path in project.notebooks:
         nb = nbformat.read(path, as_version=4)
         for cell in cells(nb, "markdown"):
-            cell["source"] = replace_links(source(cell), to_html)
+            cell["source"] = replace_links(source(cell), lambda t: to_page(t, path.parent))
         page, _ = exporter.from_notebook_node(
             nb, resources={"metadata": {"name": title(path)}})
         goal = Path(out, path.relative_to(project.nbs)).with_suffix(".html")

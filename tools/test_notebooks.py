@@ -90,7 +90,8 @@ def add(project, name, *texts):
 def set_outputs(path, *outputs, noted=True):
     """Store outputs in the last cell, as `save` does, or (noted=False) as Jupyter does."""
     nb = tool.read(path)
-    nb["cells"][-1]["outputs"] = list(outputs)
+    if outputs:
+        nb["cells"][-1]["outputs"] = list(outputs)
     if noted:
         tool.note_outputs(nb)
     tool.write(path, nb)
@@ -113,8 +114,9 @@ def make_project(folder):
     for name, texts in NOTEBOOKS.items():
         add(project, name, *texts)
     tool.export(project)
-    set_outputs(project.nbs / "index.ipynb", printed("1\n"))
-    tool.export(project)
+    for path in project.notebooks:
+        set_outputs(path, *[printed("1\n")] * (path.stem == "index"))
+    tool.readme(project)
     return project
 
 
@@ -242,11 +244,16 @@ def test_not_clean(project):
 def test_outputs_saved_by_other_means(project):
     path = project.nbs / "01_one.ipynb"
     set_outputs(path, printed("a picture of somebody's data"), noted=False)
-    expect(project, tool.check_outputs, "nbs/01_one.ipynb", "make save NB=01_one.ipynb")
+    expect(project, tool.check_outputs, "nbs/01_one.ipynb", "make save NB=nbs/01_one.ipynb")
     set_outputs(path, printed("2"))
     assert not list(tool.check_outputs(project))
     set_outputs(path, printed("3"), noted=False)  # now the note is there, but of another run
     expect(project, tool.check_outputs, "nbs/01_one.ipynb", "other means")
+
+
+def test_never_saved(project):
+    add(project, "02_two", "# Two\n\n> Two\n\nNAV", "!1 + 1")
+    expect(project, tool.check_outputs, "nbs/02_two.ipynb", "no outputs", "make save")
 
 
 def test_stored_error(project):
@@ -370,6 +377,18 @@ def test_no_notebooks(project):
     with contextlib.redirect_stdout(io.StringIO()) as out:
         assert tool.main(["--root", str(project.root), "test"]) == 1
     assert "no notebooks under nbs/" in out.getvalue()
+
+
+def test_docs(project):
+    try:
+        import nbconvert  # only the publishing workflow installs it for sure
+    except ImportError:
+        return
+    tool.docs(project, project.root / "site")
+    page = (project.root / "site" / "index.html").read_text()
+    assert 'href="01_one.html#First-steps"' in page
+    assert 'href="https://github.com/somebody/anomaly_nb/blob/main/anomaly_nb/one.py"' in page
+    assert (project.root / "site" / "solutions" / "12_model.html").exists()
 
 
 def test_wheel(project):
