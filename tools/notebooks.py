@@ -763,7 +763,7 @@ def run_in_child(path, root, skip_flags, threads, cache, report):
         json.dumps({"ok": bool(ok), "seconds": seconds, "mb": used / 1e6}))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # without waiting for threads that the notebook left behind
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # this process and what the notebook left
 
 
 def unfit(path, skip_flags):
@@ -781,6 +781,7 @@ def end(process):
     """End a notebook's process and all that it started, by its own process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # where it had no group of its own yet
     process.join()
 
 
@@ -856,7 +857,8 @@ def run_notebooks(project, paths, jobs=None, timeout=TIMEOUT):
                     if process.is_alive() and not overdue:
                         continue
                     del running[path]
-                    end(process)
+                    if overdue:
+                        end(process)
                     ok, used, mb, notes = result_of(process, report, skip_flags, path)
                     if overdue:
                         ok, notes = False, [f"stopped after {timeout} s"]
@@ -1064,7 +1066,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     # a terminated run ends its notebooks' processes, as after Ctrl-C
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     found, closing, told = [], None, False  # told: it printed its problems as it went
     try:
         project = Project(args.root)

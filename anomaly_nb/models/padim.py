@@ -89,7 +89,8 @@ def start(self: PaDiM, n, features):
     total = sum(f.shape[1] for f in features.values())
     d, (h, w) = self.n_features, like.shape[-2:]
     self.reduction = reduction_matrix(self.projection, d, total).to(like)
-    self.grid, self.rows, self.moments = (h, w), None, None
+    self.rows = self.moments = None
+    self.mean = self.factor = self.basis = like.new_zeros(0)     # of an earlier fit
     if n * (d + n) < d * d:                          # the ridge form is smaller
         self.rows = like.new_empty(h * w, n, d)
         self.filled = 0
