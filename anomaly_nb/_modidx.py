@@ -271,6 +271,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'anomaly_nb.synthetic.write': ('synthetic.html#write', 'anomaly_nb/synthetic.py'),
                                       'anomaly_nb.synthetic.write_category': ('synthetic.html#write_category', 'anomaly_nb/synthetic.py')},
             'anomaly_nb.viz': { 'anomaly_nb.viz.NotebookFigure': ('viz.html#notebookfigure', 'anomaly_nb/viz.py'),
+                                'anomaly_nb.viz.NotebookFigure._ipython_display_': ( 'viz.html#notebookfigure._ipython_display_',
+                                                                                     'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz.NotebookFigure._repr_png_': ('viz.html#notebookfigure._repr_png_', 'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz._array': ('viz.html#_array', 'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz._cell': ('viz.html#_cell', 'anomaly_nb/viz.py'),

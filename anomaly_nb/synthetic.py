@@ -233,7 +233,7 @@ def solid(s, a, b):
     rise = s.edit("thread", DEPTH * share * ridge(turns), a, b)
     r = np.maximum(head, core + rise)
     groove = np.where(a > NECK - 6, 0.58 + 0.42 * ramp(rise, 0, 0.8 * DEPTH), 1)
-    return r, np.sqrt(np.maximum(r * r - b * b, 0)), groove.astype(np.float32)
+    return r, np.sqrt(np.maximum(r * np.abs(r) - b * b, 0)), groove.astype(np.float32)
 
 # %% ../nbs/02_synthetic.ipynb #4ba3e8b9
 def sunlight(s):

@@ -19,16 +19,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image
-from sklearn.metrics import precision_recall_curve, roc_curve
 from .metrics import aupr, auroc, f1_floor, f1_max
 
 # %% ../nbs/05_viz.ipynb #1e9f5bf4
 class NotebookFigure(Figure):
     "A matplotlib `Figure` outside pyplot; as the value of a cell it shows itself once"
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi="figure")
-        return buffer.getvalue()
+        full, small = io.BytesIO(), io.BytesIO()
+        self.savefig(full, format="png", dpi="figure")
+        picture = Image.open(full).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+        picture.save(small, format="png", optimize=True)
+        return small.getvalue()
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import Image as Shown, display     # only notebooks need it
+        display(Shown(self._repr_png_()))
 
 # %% ../nbs/05_viz.ipynb #664a8a43
 def new_figure(width=4.0, height=3.0, nrows=1, ncols=1, **kwargs):
@@ -106,20 +111,22 @@ def _range(maps, vmin, vmax) -> Normalize:
 # %% ../nbs/05_viz.ipynb #5e6c9ef1
 def show_images(images, titles=None, ncols=None, cmap=None, suptitle=None, scale=2.0):
     """Figure with a grid of pictures, each `scale` inches wide, `ncols` in a row.
-    With `cmap`: maps (H, W) of any finite values, on one colour scale with its bar."""
-    arrays = [(_map if cmap else as_image)(x) for x in images]
+    With `cmap`, those of shape (H, W) are maps of any finite values: one colour scale
+    for all of them, with its bar."""
+    arrays = [(_map if cmap and np.ndim(x) == 2 else as_image)(x) for x in images]
+    maps = [a for a in arrays if a.ndim == 2]
     n, titles = len(arrays), _titles(titles, len(arrays))
     if not n: raise ValueError("no pictures to show")
     ncols = ncols or math.ceil(n / math.ceil(n / 5))       # at most 5, rows even
     nrows, (h, w) = math.ceil(n / ncols), arrays[0].shape[:2]
     height = nrows * (scale * h / w + 0.3) + (0.3 if suptitle else 0)
     fig, axes = new_figure(scale * ncols, height, nrows, ncols, squeeze=False)
-    norm = _range(arrays, None, None) if cmap else None
+    norm = _range(maps, None, None) if maps else None
     for ax in axes.flat: ax.axis("off")
     for ax, a, title in zip(axes.flat, arrays, titles):
         ax.imshow(a, cmap=cmap, norm=norm)
         ax.set_title(title, fontsize=9)
-    if cmap: fig.colorbar(ScalarMappable(norm, cmap), ax=axes)
+    if maps: fig.colorbar(ScalarMappable(norm, cmap), ax=axes)
     if suptitle: fig.suptitle(suptitle, fontsize=11)
     return fig
 
@@ -221,6 +228,7 @@ def plot_scores(scores, targets, threshold=None, defects=None):
 # %% ../nbs/05_viz.ipynb #d2cfcadf
 def _roc(ax, scores, bad, flagged) -> None:
     "ROC curve with the point of the labels `flagged`"
+    from sklearn.metrics import roc_curve            # slow to import: only for a curve
     fpr, tpr, _ = roc_curve(bad, scores, drop_intermediate=False)
     ax.plot(fpr, tpr, color=NORMAL, label=f"AUROC {auroc(scores, bad):.3f}")
     ax.plot([0, 1], [0, 1], "k:", lw=1, label="chance 0.500")
@@ -231,6 +239,7 @@ def _roc(ax, scores, bad, flagged) -> None:
 # %% ../nbs/05_viz.ipynb #deda3c04
 def _pr(ax, scores, bad, flagged, f1) -> None:
     "Precision-recall curve in steps: between two thresholds there is no model"
+    from sklearn.metrics import precision_recall_curve
     precision, recall, _ = precision_recall_curve(bad, scores)
     ax.plot(recall, precision, color=NORMAL, drawstyle="steps-post",
             label=f"AUPR {aupr(scores, bad):.3f}")

@@ -39,6 +39,7 @@ class PaDiM(OnePassDetector):
         self.n_features = min(wanted, total) if n_features is None else n_features
         if not 1 <= self.n_features <= total:
             raise ValueError(f"n_features must be 1 to {total}, not {n_features}")
+        self.config["n_features"] = self.n_features      # the row of a benchmark says it
         for name in ("reduction", "mean", "factor", "basis"):
             self.register_buffer(name, torch.zeros(0))
 
@@ -57,8 +58,8 @@ def embed(self: PaDiM, features):
     widths = [f.shape[1] for f in features.values()]
     blocks = self.reduction.split(widths, dim=1)         # (d, C) for each layer
     if self.projection == "random":                      # pick, then repeat
-        parts = [f[:, w.any(0)] for f, w in zip(features.values(), blocks)]
-        return torch.cat([F.interpolate(p, size=grid) for p in parts], 1)
+        kept = [f[:, w.any(0)] for f, w in zip(features.values(), blocks) if w.any()]
+        return torch.cat([F.interpolate(f, size=grid) for f in kept], 1)
     parts = [torch.einsum("dc,bchw->bdhw", w, f)
              for w, f in zip(blocks, features.values())]
     return sum(F.interpolate(p, size=grid) for p in parts)
