@@ -38,6 +38,7 @@ clean:
 	rm -rf .venv out build *.egg-info
 
 # A stamp file: the environment is made again only when what it holds was edited.
+# Of the many thousand files most are never imported: Python compiles those that are.
 $(READY): settings.ini setup.py pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found." \
 	  "Name a Python $(MIN_PYTHON) or newer: make PYTHON=/path/to/python3"; exit 1; }
@@ -48,7 +49,7 @@ $(READY): settings.ini setup.py pyproject.toml
 	@echo "Creating .venv and installing the package with all it needs (torch is large:" \
 	  "this takes minutes, once)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q -e '.[dev]'
+	@$(BIN)/python -m pip install -q --no-compile -e '.[dev]'
 	@touch $@
 
 $(LAB): $(READY)

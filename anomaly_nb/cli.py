@@ -6,7 +6,8 @@
 __all__ = ['settings', 'data_make', 'data_check', 'train', 'predict', 'run_benchmark', 'demo', 'parser', 'main']
 
 # %% ../nbs/21_cli.ipynb #949c2922
-import argparse, csv, inspect, json, sys
+import argparse, csv, inspect, json, os, sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -95,16 +96,22 @@ def _heat_maps(parked, paths, size, out):
     "Draw the parked maps over their pictures, on one scale, and remove the parking file."
     if parked.stat().st_size:
         maps = np.memmap(parked, "float32", "r", shape=(len(paths), *size))
-        low, high, taken = float(maps.min()), float(maps.max()), set()
-        for path, amap in zip(paths, maps):
-            name, k = Path(path).stem, 2
-            while name in taken:                     # same name in another folder
-                name, k = f"{Path(path).stem}_{k}", k + 1
-            taken.add(name)
+        low, high = float(maps.min()), float(maps.max())
+        for path, name, amap in zip(paths, heat_map_names(paths), maps):
             image = resize_image(read_image(path), size)
-            save_png(out / f"{name}.png", overlay(image, np.array(amap), low, high))
+            save_png(out / name, overlay(image, np.array(amap), low, high))
         del maps
     parked.unlink()
+
+# %% ../nbs/21_cli.ipynb #be59f1c9
+def heat_map_names(paths):
+    "A PNG file name for each picture, relative to the folder that all of them share."
+    paths = [Path(p).resolve() for p in paths]
+    shared = os.path.commonpath([p.parent for p in paths])
+    names = [p.relative_to(shared) for p in paths]
+    stems = Counter(n.with_suffix("") for n in names)
+    return [n.with_suffix(".png") if stems[n.with_suffix("")] == 1
+            else n.with_name(f"{n.name}.png") for n in names]
 
 # %% ../nbs/21_cli.ipynb #d020182a
 def run_benchmark(a):

@@ -570,8 +570,13 @@ def write(root, categories=CATEGORIES, n_train=80, n_good=30, n_bad=12, size=256
     wants = [manifest(name, **counts) for name in names]
     for name, want in zip(names, wants): write_category(root/name, want, progress)
     for part in root.glob(".*.part"):
-        if time.time() - part.stat().st_mtime > 86_400: shutil.rmtree(part, ignore_errors=True)
+        if _age(part) > 86_400: shutil.rmtree(part, ignore_errors=True)
     return root
+
+def _age(part: Path) -> float:
+    "Seconds since a folder was last changed; 0 if its writer has just moved it away"
+    try: return time.time() - part.stat().st_mtime
+    except FileNotFoundError: return 0.0
 
 # %% ../nbs/02_synthetic.ipynb #a115fca1
 def cache_folder() -> Path:
