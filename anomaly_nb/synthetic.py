@@ -124,12 +124,12 @@ WARP, WEFT = (0.37, 0.45, 0.56), (0.80, 0.74, 0.64)                # slate blue,
 def weave_scene(rng):
     "What differs between two normal pieces of cloth"
     n, normal = (2, THREADS), rng.standard_normal
-    gaps = PITCH * (1 + 0.06 * normal(n))
+    gaps = PITCH * (1 + 0.04 * normal(n))
     return Scene(
         camera=camera(rng), angle=near0(rng, 1.0), sun=-125 + near0(rng, 10),
         edges=gaps.cumsum(1) - 100 + rng.uniform(0, 2 * PITCH, (2, 1)),
-        wave=normal((2, 4, 4), np.float32), fuzz=normal((256, 256), np.float32),
-        tone=1 + 0.055 * normal(n, np.float32), slub=normal((*n, 40), np.float32),
+        wave=0.8 * normal((2, 4, 4), np.float32), fuzz=normal((256, 256), np.float32),
+        tone=1 + 0.04 * normal(n, np.float32), slub=normal((*n, 40), np.float32),
         width=np.clip(0.93 + 0.05 * normal(n, np.float32), 0.78, 1),
         twist=rng.random(n, np.float32))
 
@@ -183,6 +183,49 @@ def weave_draw(s, size: int):
     fuzz = 1 + 0.035 * stretch(s.fuzz, size)
     rgb = [(a * warp + b * weft) * fuzz + 0.012 for a, b in zip(WARP, WEFT)]
     return s.edit("paint", np.stack(rgb), *grid(size))
+
+# %% ../nbs/02_synthetic.ipynb #e9af8312
+EARLY, LATE = (0.78, 0.60, 0.41), (0.50, 0.32, 0.18)           # spring and summer wood
+
+def grain_scene(rng):
+    "What differs between two normal pieces of wood"
+    normal = rng.standard_normal
+    years = np.clip(rng.normal(8.5, 1.1, 64), 5, 12)           # thickness of each year
+    return Scene(
+        camera=camera(rng), angle=near0(rng, 1.5), heart=rng.uniform(-45, -10),
+        depth=rng.uniform(40, 80), lean=near0(rng, 0.15), edges=years.cumsum() - 30,
+        tint=1 + np.array([near0(rng, 0.07), near0(rng, 0.02), near0(rng, 0.03)]).cumsum(),
+        sway=1.5 * normal((4, 3), np.float32), bow=normal((3, 2), np.float32),
+        dark=np.clip(rng.normal(0.72, 0.09, 64), 0.4, 1).astype(np.float32),
+        fibre=normal((24, 300), np.float32), pores=normal((64, 400), np.float32))
+
+# %% ../nbs/02_synthetic.ipynb #9a0906a2
+def rings(s, u, v):
+    "Share 0..1 of summer wood at the places (u, v)"
+    n = len(u)
+    depth = s.depth + s.lean * (v - 128) + 10 * stretch(s.bow, n)
+    t = number(np.hypot(u - s.heart + stretch(s.sway, n), depth), s.edges)
+    year = t.astype(np.int32)
+    t = t - year
+    return s.dark[np.clip(year, 0, 63)] * ramp(t, 0.15, 0.92)**2 * ramp(t, 1.0, 0.94)
+
+# %% ../nbs/02_synthetic.ipynb #4819e771
+def stretched(table, u, v, wide: float, long: float):
+    "Noise (n, n) from `table`, one cell of which is `wide` units across and `long` along"
+    h, w = table.shape
+    places = [(v * (1 / long)) % (h - 1), (u * (1 / wide)) % (w - 1)]
+    return ndimage.map_coordinates(table, places, order=1, output=np.float32)
+
+def grain_draw(s, size: int):
+    "Clean colours (3, size, size) of the wood in scene `s`"
+    u, v = turn(*grid(2 * size), s.angle)
+    u, v = s.edit("bend", (u + 128, v + 128))
+    late = rings(s, u, v)
+    pores = ramp(stretched(s.pores, u, v, 0.8, 7), 1.5, 2.4) * (1 - 0.6 * late)
+    tone = shrink((1 + 0.035 * stretched(s.fibre, u, v, 0.9, 22)) * (1 - 0.30 * pores))
+    late = shrink(late)
+    rgb = [(a + (b - a) * late) * tone * k for a, b, k in zip(EARLY, LATE, s.tint)]
+    return s.edit("paint", np.stack(rgb).astype(np.float32), *grid(size))
 
 # %% ../nbs/02_synthetic.ipynb #10e80c6c
 HEAD, NECK, LENGTH = 32.0, 46.0, 196.0          # where head, neck and tip end, on the axis
@@ -292,7 +335,84 @@ def screw_draw(s, size: int):
     table = table * (1 - shadow(cover, sun, size)) * (1 - cover)
     return np.stack([p + table * k for p, k in zip(rgb, (0.93, 1.00, 1.05))])
 
-# %% ../nbs/02_synthetic.ipynb #7909ba39
+# %% ../nbs/02_synthetic.ipynb #e0d763ab
+SILVER, GOLD, BLACK = (0.74, 0.75, 0.74), (0.80, 0.66, 0.34), (0.11, 0.11, 0.12)
+ROW = ["resistor", "resistor", "site", "resistor", "resistor", "led", "led"]
+LAYOUT = [("chip", 92, 88, 0), ("can", 190, 62, 0), ("can", 190, 112, 0),
+          *((kind, x, 174, 0) for kind, x in zip(ROW, (48, 76, 104, 132, 160, 196, 222))),
+          ("resistor", 62, 216, 90), ("site", 108, 216, 90), ("resistor", 154, 216, 90),
+          ("header", 206, 216, 0)]                             # kind, x, y, degrees
+TRACES = [[(64, 112), (64, 150), (48, 160)], [(78, 116), (78, 160)], [(92, 116), (104, 160)],
+          [(106, 116), (106, 140), (132, 160)], [(120, 110), (160, 150), (160, 160)],
+          [(120, 66), (150, 50), (176, 50)], [(124, 88), (160, 100), (178, 112)],
+          [(48, 188), (48, 216)], [(76, 190), (76, 216)], [(132, 188), (122, 206)],
+          [(160, 190), (170, 206), (190, 212)], [(196, 190), (206, 208)],
+          [(222, 190), (216, 208)], [(40, 30), (140, 30), (165, 45)],
+          [(24, 60), (24, 200)], [(236, 40), (236, 200)]]
+
+# %% ../nbs/02_synthetic.ipynb #4baf7e07
+def board_scene(rng):
+    "What differs between two normal boards"
+    def part(kind, x, y, degrees):
+        return SimpleNamespace(
+            kind=kind, x=x + near0(rng, 0.5), y=y + near0(rng, 0.5),
+            turn=degrees + near0(rng, 1.0), tone=1 + near0(rng, 0.05),
+            print=rng.random((2, 10)) < 0.7)
+    return Scene(
+        parts=[part(*p) for p in LAYOUT], camera=camera(rng, 0.05, blur=(0.45, 0.95)),
+        angle=near0(rng, 0.9), shift=[near0(rng, 1.8), near0(rng, 1.8)],
+        green=1 + near0(rng, 0.06), mottle=rng.standard_normal((64, 64), np.float32),
+        grain=rng.standard_normal((128, 128), np.float32))
+
+# %% ../nbs/02_synthetic.ipynb #48ba7bfc
+def box(p, q, w: float, h: float):
+    "Distance to the border of a w x h rectangle about 0, positive inside"
+    return np.minimum(w / 2 - np.abs(p), h / 2 - np.abs(q))
+
+def bevel(p, q, d):
+    "Light from the upper left on a body with rounded edges; d is the distance inside"
+    return 1 + 0.9 * ramp(d, 2.2, 0.2) * np.clip(-0.05 * (p + q), -0.6, 0.6)
+
+# %% ../nbs/02_synthetic.ipynb #eec27115
+def resistor(p, q, part):
+    yield box(p, np.abs(q) - 8.5, 10, 5.5), SILVER, 1 + 0.1 * np.sign(q)
+    body = box(p, q, 9, 13)
+    yield body, (0.16, 0.15, 0.17), part.tone * bevel(p, q, body)
+    yield box(p, q, 2, 8), (0.55, 0.55, 0.55), 1
+
+def led(p, q, part):
+    yield box(p, np.abs(q) - 8.5, 10, 5.5), SILVER, 1 + 0.1 * np.sign(q)
+    body = box(p, q, 9, 13)
+    yield body, (0.85, 0.80, 0.52), part.tone * bevel(p, q, body)
+    yield 1.6 - np.hypot(p, q + 3.6), (0.20, 0.50, 0.25), 1    # marks one end
+
+def site(p, q, part):
+    yield box(p, np.abs(q) - 8, 10, 6), GOLD, 1
+
+# %% ../nbs/02_synthetic.ipynb #92fc0450
+def chip(p, q, part):
+    pins = box((p + 3.5) % 7 - 3.5, np.abs(q) - 24, 3.4, 11)
+    yield np.minimum(pins, 24 - np.abs(p)), SILVER, 1
+    body = box(p, q, 54, 40)
+    yield body, BLACK, part.tone * bevel(p, q, body)
+    yield 2.4 - np.hypot(p + 20, q + 13), (0.30, 0.30, 0.30), 1            # marks pin 1
+    column = np.clip(p * (1 / 3.8) + 5, 0, 9).astype(np.int32)
+    printed = part.print[(q > 0).astype(int), column] & (np.abs(p) < 18)
+    letter = box(p % 3.8 - 1.9, np.abs(q) - 6, 2.6, 5)
+    yield np.where(printed, letter, -9), (0.42, 0.42, 0.42), 1
+
+def can(p, q, part):
+    base, r = box(p, q, 32, 32), np.hypot(p, q)
+    yield base, BLACK, part.tone * bevel(p, q, base)
+    yield 14 - r, SILVER, part.tone * (1 - 0.012 * (p + q)) * (1 - 0.25 * ramp(r, 11, 13))
+    yield np.minimum(12.5 - r, p - 6), (0.20, 0.20, 0.24), 1               # marks minus
+
+def header(p, q, part):
+    base = box(p, q, 36, 22)
+    yield base, BLACK, part.tone * bevel(p, q, base)
+    yield np.minimum(box((p + 6) % 12 - 6, np.abs(q) - 5.5, 5, 5), base), GOLD, 1
+
+# %% ../nbs/02_synthetic.ipynb #1c0365f6
 def curve(rng, middle, heading: float, length: float, bend: float, n=9):
     "n points (n, 2) of a wandering line about `middle`; heading in degrees"
     a = math.radians(heading) + np.cumsum(rng.normal(0, bend, n))
@@ -308,7 +428,7 @@ def stroke(x, y, points, reach=4.0):
     window = np.s_[..., rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1]
     return window, *nearest(x[window], y[window], points.tolist())
 
-# %% ../nbs/02_synthetic.ipynb #99377480
+# %% ../nbs/02_synthetic.ipynb #317ae682
 def nearest(x, y, points):
     "Distance from each (x, y) to a polyline, and the place 0..1 on it that is nearest"
     best, along, n = np.full(x.shape, 1e9, np.float32), np.zeros_like(x), len(points) - 1
@@ -319,6 +439,48 @@ def nearest(x, y, points):
         along = np.where(d < best, (k + t) * (1 / n), along)
         best = np.minimum(d, best)
     return np.sqrt(best), along
+
+# %% ../nbs/02_synthetic.ipynb #6ce3867a
+PARTS = dict(resistor=(resistor, 18, 30, 1.5), led=(led, 18, 30, 1.5), site=(site, 18, 30, 0),
+             chip=(chip, 62, 66, 2.5), can=(can, 40, 40, 6), header=(header, 44, 30, 4))
+
+def blend(rgb, cover, ink, tone=1):
+    "Paint the colour `ink` times `tone` where `cover` is 1, in place"
+    for plane, k in zip(rgb, ink): plane += cover * (k * tone - plane)
+
+def put(rgb, x, y, part, unit: float):
+    "Draw one part with its shadow, in place; x, y are the board's coordinates"
+    layers, w, h, tall = PARTS[part.kind]
+    middle = np.array([[part.x, part.y], [part.x + 0.01, part.y]])
+    at, *_ = stroke(x, y, middle, 0.75 * max(w, h) + 16)
+    p, q = turn(x[at[1:]] - part.x + 128, y[at[1:]] - part.y + 128, part.turn)
+    dark = ramp(box(p - 0.7 * tall, q - tall, w - 8, h - 8), -tall - 1, max(tall, 0.1))
+    rgb[at] *= 1 - 0.5 * dark * (tall > 0)
+    for d, ink, tone in layers(p, q, part): blend(rgb[at], edge(d, unit), ink, tone)
+
+# %% ../nbs/02_synthetic.ipynb #ae0bfcfb
+def discs(rgb, x, y, middle, unit: float, *sizes):
+    "Paint discs about `middle`, each a (radius, colour), in place"
+    points = np.array([middle, (middle[0] + 0.01, middle[1])], float)
+    at, d, _ = stroke(x, y, points, sizes[0][0] + 3)
+    for radius, ink in sizes: blend(rgb[at], edge(radius - d, unit), ink)
+
+def board_draw(s, size: int):
+    "Clean colours (3, size, size) of the board in scene `s`"
+    n, unit = 2 * size, 128 / size
+    x, y = grid(n)
+    x, y = (a + 128 for a in turn(x - s.shift[0], y - s.shift[1], s.angle))
+    green = s.green * (1 + 0.03 * stretch(s.mottle, n))
+    rgb = np.stack([k * green for k in (0.06, 0.30, 0.17)])
+    for line in TRACES:
+        at, d, _ = stroke(x, y, np.array(line, float), 6)
+        blend(rgb[at], edge(1.7 - d, unit), (0.12, 0.42, 0.24))
+        for end in line[0], line[-1]: discs(rgb, x, y, end, unit, (3.0, GOLD))
+    for hole in (16, 16), (16, 240), (240, 16), (240, 240):
+        discs(rgb, x, y, hole, unit, (9, GOLD), (5.5, (0.03, 0.03, 0.03)))
+    for part in s.parts: put(rgb, x, y, part, unit)
+    rgb = s.edit("paint", rgb, x, y)
+    return np.stack([shrink(p) for p in rgb]) * (1 + 0.02 * stretch(s.grain, size))
 
 # %% ../nbs/02_synthetic.ipynb #77a391fb
 def place(rng, margin=50.0): return rng.uniform(margin, 256 - margin, 2)
@@ -345,7 +507,7 @@ def cut(rng, s):
 def stain(rng, s):
     "A soft patch of another tone"
     (cx, cy), r, border = place(rng), rng.uniform(13, 30), rng.normal(0, 0.13, (7, 7))
-    deep, soft = rng.uniform(0.07, 0.20), rng.uniform(0.25, 0.60)
+    deep, soft = rng.uniform(0.14, 0.38), rng.uniform(0.15, 0.45)
     def paint(rgb, x, y):
         d = np.hypot(x - cx, y - cy) * (1 / r) + stretch(border, len(x))
         m = deep * ramp(d, 1, 1 - soft) * (0.75 + 0.25 * ramp(d, 0.40, 0.95))
@@ -355,7 +517,7 @@ def stain(rng, s):
 # %% ../nbs/02_synthetic.ipynb #d2326043
 def missing_thread(rng, s):
     "One thread is gone over a short length"
-    k, c, length = int(rng.integers(2)), place(rng, 60).tolist(), rng.uniform(24, 60)
+    k, c, length = int(rng.integers(2)), place(rng, 60).tolist(), rng.uniform(36, 84)
     which = int(np.searchsorted(s.edges[k], c[k])) - 1
     def there(share, direction, i, along):
         if direction != k: return share
@@ -365,13 +527,71 @@ def missing_thread(rng, s):
 
 def skew(rng, s):
     "The cloth is pulled aside by about half a thread"
-    (cx, cy), r, pull = place(rng, 60).tolist(), rng.uniform(26, 42), rng.uniform(3.0, 5.5)
+    (cx, cy), r, pull = place(rng, 60).tolist(), rng.uniform(24, 38), rng.uniform(5.0, 8.5)
     angle = rng.uniform(0, 2 * math.pi)
     def bend(uv):
         u, v = uv
         m = pull * np.maximum(1 - ((u - cx)**2 + (v - cy)**2) * (1 / r**2), 0)**2
         return u + math.cos(angle) * m, v + math.sin(angle) * m
     s.on("bend", bend)
+
+# %% ../nbs/02_synthetic.ipynb #34f08773
+def branch(rng, s):
+    "A knot: the rings bend around the foot of a branch"
+    (cx, cy), r, tall = place(rng, 55).tolist(), rng.uniform(3.5, 8), rng.uniform(1.1, 1.7)
+    deep, border = rng.uniform(0.8, 1.1), rng.normal(0, 0.10, (6, 6))
+    def bend(uv):
+        u, v = uv
+        d = np.hypot(u - cx, (v - cy) * (1 / (2.2 * tall))) * (1 / r)
+        return u - 0.9 * r * np.sign(u - cx) * np.exp(-0.5 * d * d), v
+    def paint(rgb, x, y):
+        d = np.hypot(x - cx, (y - cy) * (1 / tall)) * (1 / r) + stretch(border, len(x))
+        m = ramp(d, 1.15, 0.85)
+        own = deep * (0.85 + 0.15 * np.sin(9 * d)) * ramp(d, -0.6, 0.7)**0.3
+        return np.stack([p * (1 - m) + m * own * k for p, k in zip(rgb, (0.60, 0.40, 0.24))])
+    s.on("bend", bend)
+    s.on("paint", paint)
+
+def groove(rng, s):
+    "A shallow scratch across the grain"
+    heading = rng.choice([-1, 1]) * rng.uniform(0, 55)
+    line = curve(rng, place(rng), heading, rng.uniform(22, 60), 0.05)
+    w, deep = rng.uniform(0.6, 1.2), rng.uniform(0.22, 0.50)
+    def paint(rgb, x, y):
+        for move, k in ([0, 0], -deep), ([0.9, 1.3], 0.5 * deep):
+            at, d, t = stroke(x, y, line + move)
+            ends = ramp(np.abs(2 * t - 1), 1.02, 0.7)
+            rgb[at] *= 1 + k * ramp(d, w + 0.6, w - 0.4) * ends
+        return rgb
+    s.on("paint", paint)
+
+# %% ../nbs/02_synthetic.ipynb #ab7e9454
+def bleached(rng, s):
+    "A large soft region is a little paler"
+    (cx, cy), border = place(rng), rng.normal(0, 0.16, (6, 6))
+    rx, ry, much = rng.uniform(22, 48), rng.uniform(22, 48), rng.uniform(0.10, 0.22)
+    def paint(rgb, x, y):
+        d = np.hypot((x - cx) * (1 / rx), (y - cy) * (1 / ry)) + stretch(border, len(x))
+        m = much * ramp(d, 1.1, 0.5)
+        return np.stack([p + m * (k - p) for p, k in zip(rgb, (1.35, 1.30, 1.25))])
+    s.on("paint", paint)
+
+def plug(rng, s):
+    "A boat-shaped repair: the same wood with its grain turned"
+    (cx, cy), half, long = place(rng, 60).tolist(), rng.uniform(10, 17), rng.uniform(28, 46)
+    tilt = float(rng.choice([-1, 1]) * rng.uniform(25, 60))
+    side, (du, dv) = rng.uniform(-20, 20), rng.uniform(-60, 60, 2).tolist()
+    def inside(x, y):
+        p, q = turn(x - cx + 128, y - cy + 128, side)
+        return half * (1 - (q * (1 / long))**2) - np.abs(p)
+    def bend(uv):
+        p, q = turn(uv[0] - cx + 128, uv[1] - cy + 128, tilt)
+        here = inside(*uv) > 0
+        return np.where(here, p + cx + du, uv[0]), np.where(here, q + cy + dv, uv[1])
+    def paint(rgb, x, y):
+        return rgb * (1 - 0.28 * ramp(np.abs(inside(x, y)), 0.9, 0.2))     # the joint
+    s.on("bend", bend)
+    s.on("paint", paint)
 
 # %% ../nbs/02_synthetic.ipynb #e9ec61df
 def scratch(rng, s):
@@ -407,7 +627,7 @@ def thread_damage(rng, s):
 def bent(rng, s):
     "The axis curves towards the tip"
     start, side = rng.uniform(95, 130), rng.choice([-1.0, 1.0])
-    k = float(side) * rng.uniform(4, 10) / (LENGTH - start)**2
+    k = float(side) * rng.uniform(8, 16) / (LENGTH - start)**2
     def bend(ab):
         beyond = np.maximum(ab[0] - start, 0)
         return ab[0], ab[1] - k * beyond * beyond
@@ -416,6 +636,43 @@ def bent(rng, s):
 def extra_slot(rng, s):
     "A second slot in the head, as good as the first"
     s.slots = [*s.slots, float(rng.choice([-1.0, 1.0])) * rng.uniform(28, 40)]
+
+# %% ../nbs/02_synthetic.ipynb #23c30ea3
+def pick(rng, s, *kinds):
+    "One of the parts of these kinds"
+    found = [p for p in s.parts if p.kind in kinds]
+    return found[rng.integers(len(found))]
+
+def bridge(rng, s):
+    "A drop of solder joins two pins of the chip"
+    part, k, side = s.parts[0], int(rng.integers(6)), float(rng.choice([-1, 1]))
+    wide, tall, off = rng.uniform(2.6, 4.0), rng.uniform(1.2, 2.6), rng.uniform(22, 28)
+    def paint(rgb, x, y):
+        p, q = turn(x - part.x + 128, y - part.y + 128, part.turn)
+        d = np.hypot((p - 7 * k + 17.5) * (1 / wide), (q - side * off) * (1 / tall))
+        blend(rgb, ramp(d, 1.1, 0.8), SILVER, 0.75 + 0.35 * ramp(d, 1.0, 0.2))
+        return rgb
+    s.on("paint", paint)
+
+def crooked(rng, s):
+    "A small part sits askew on its pads"
+    part = pick(rng, s, "resistor", "led")
+    part.turn += float(rng.choice([-1, 1]) * rng.uniform(9, 28))
+    part.x, part.y = part.x + rng.uniform(-3, 3), part.y + rng.uniform(-3, 3)
+
+# %% ../nbs/02_synthetic.ipynb #17e5ff9b
+def missing(rng, s):
+    "A part was not placed: bare pads, as on a site that is empty by design"
+    pick(rng, s, "resistor", "led").kind = "site"
+
+def swapped(rng, s):
+    "A resistor and a diode have changed places"
+    a, b = pick(rng, s, "resistor"), pick(rng, s, "led")
+    a.kind, b.kind = b.kind, a.kind
+
+def turned(rng, s):
+    "A part with two different ends sits the wrong way round"
+    pick(rng, s, "chip", "can", "led").turn += 180
 
 # %% ../nbs/02_synthetic.ipynb #0244779e
 @dataclass(frozen=True)
@@ -432,7 +689,9 @@ def _category(name, scene, draw, *defects):
 
 REGISTRY = dict([
     _category("weave", weave_scene, weave_draw, cut, stain, missing_thread, skew),
-    _category("screw", screw_scene, screw_draw, scratch, thread_damage, bent, extra_slot)])
+    _category("grain", grain_scene, grain_draw, branch, groove, bleached, plug),
+    _category("screw", screw_scene, screw_draw, scratch, thread_damage, bent, extra_slot),
+    _category("board", board_scene, board_draw, bridge, crooked, missing, swapped, turned)])
 CATEGORIES = tuple(REGISTRY)
 
 # %% ../nbs/02_synthetic.ipynb #0be05349
@@ -508,7 +767,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 # %% ../nbs/02_synthetic.ipynb #b25038fa
-VERSION = 1                                    # goes up whenever a picture changes
+VERSION = 2                                    # goes up whenever a picture changes
 MANIFEST = "manifest.json"
 
 # %% ../nbs/02_synthetic.ipynb #92e7aec6

@@ -755,7 +755,7 @@ def run_in_child(path, root, skip_flags, threads, cache, report):
     import torch
     from nbdev.test import test_nb
     torch.set_num_threads(threads)
-    ok, seconds = test_nb(path, skip_flags=skip_flags, basepath=root)
+    ok, seconds = test_nb(path, skip_flags=skip_flags, basepath=root, cell_timeout=None)
     used = max(resource.getrusage(who).ru_maxrss
                for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     used *= 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KB elsewhere
@@ -800,12 +800,23 @@ def result_of(process, report, skip_flags, path):
     return result["ok"], result["seconds"], result["mb"], notes
 
 
+def preload(project):
+    """Import what the notebooks import, except the package, which each of them tests."""
+    code = "\n".join(source(c) for p in project.notebooks for c in cells(read(p), "code"))
+    lines = re.findall(r"^(?:from|import) +(.+?)(?: +import\b.*)?$", code, re.M)
+    names = {n.partition(" as ")[0].strip() for line in lines for n in line.split(",")}
+    for name in ["torch", "nbdev.test", *sorted(names)]:
+        if re.fullmatch(r"\w[\w.]*", name) and name.split(".")[0] != project.name:
+            with contextlib.suppress(ImportError):  # the notebook that needs it will say so
+                importlib.import_module(name)
+
+
 def run_notebooks(project, paths, jobs=None, timeout=TIMEOUT):
     """Run notebooks, each in a fresh process, and print a line for each as it ends.
 
-    Fork from a process that has imported torch saves that import for every notebook; it
-    is safe while torch has computed nothing (macOS has to spawn). Returns
-    {path: True if it passed}."""
+    Fork from a process that has imported what they import (of others, not the package)
+    saves those imports for every notebook; it is safe while torch has computed nothing
+    (macOS has to spawn). Returns {path: True if it passed}."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") \
         else os.cpu_count()
     jobs = max(1, min(jobs or 4, cores, len(paths)))
@@ -813,8 +824,8 @@ def run_notebooks(project, paths, jobs=None, timeout=TIMEOUT):
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)  # before the import: read once
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    importlib.import_module("torch")
-    importlib.import_module("nbdev.test")
+    if context.get_start_method() == "fork":
+        preload(project)
     config = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
     skip_flags = config["tool"]["nbdev"].get("tst_flags", "notest").split()
     width = max(len(project.rel(p)) for p in paths)
@@ -934,6 +945,23 @@ for module in pkgutil.walk_packages(package.__path__, "{name}."):
     importlib.import_module(module.name)
 """
 
+# One process, because the import of torch is most of the time of each of these programs.
+RUN_ALL = """
+import contextlib, io, json, runpy, sys, time, traceback
+done = []
+for program, *arguments in json.loads(sys.argv[1]):
+    start, error, sys.argv[:] = time.time(), "", [program, *arguments]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            runpy.run_path(program, run_name="__main__")
+        except SystemExit as e:
+            error = e.code and f"exit status {e.code}\\n{out.getvalue()}"
+        except BaseException:
+            error = traceback.format_exc()
+    done.append([time.time() - start, error])
+print(json.dumps(done))
+"""
+
 
 def wheel(project, full=False):
     """Yield the problems of the wheel, used in a second environment from another folder.
@@ -970,14 +998,16 @@ def wheel(project, full=False):
         (away / "readme_lines.py").write_text("\n".join(lines), encoding="utf-8")
         if not lines:
             yield "README.md: has no python lines to run"
-        for command in ([python, "import_all.py"], [python, "readme_lines.py"],
-                        [second / "bin" / project.name, "--help"]):
-            what, start = " ".join([Path(command[0]).name, *command[1:]]), time.time()
-            try:
-                call(command, away, env)
-                say(f"      ok   {what}  {time.time() - start:.0f} s")
-            except Problem as e:
-                yield str(e)
+        programs = [["readme_lines.py"], [str(second / "bin" / project.name), "--help"],
+                    ["import_all.py"]]
+        (away / "run_all.py").write_text(RUN_ALL)
+        out = call([python, "run_all.py", json.dumps(programs)], away, env)
+        for program, (seconds, error) in zip(programs, json.loads(out.splitlines()[-1])):
+            what = " ".join([Path(program[0]).name, *program[1:]])
+            if error:
+                yield f"{what}\n{error}"
+            else:
+                say(f"      ok   {what}  {seconds:.0f} s")
 
 
 # ---------------------------------------------------------------- docs and all
