@@ -959,6 +959,7 @@ for program, *arguments in json.loads(sys.argv[1]):
         except BaseException:
             error = traceback.format_exc()
     done.append([time.time() - start, error])
+print()  # a progress bar may have left its line open
 print(json.dumps(done))
 """
 
