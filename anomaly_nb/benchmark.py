@@ -83,9 +83,8 @@ COLUMNS = (
     "config", "category", "size", "seed", "n_train", "n_test_good", "n_test_bad",
     "image_auroc", "image_auroc_low", "image_auroc_high", "image_auroc_by_defect",
     "image_aupr", "image_f1", "image_f1_floor", "pixel_auroc", "pixel_f1", "aupro",
-    "fit_seconds",
-    "predict_ms_per_image", "backbone_ms_per_image", "peak_memory_mb", "threads",
-    "device", "version", "status", "error")
+    "fit_seconds", "predict_ms_per_image", "backbone_ms_per_image", "peak_memory_mb",
+    "threads", "device", "version", "status", "error")
 
 def identity(job):
     "The columns of a row that are known before the job has run; `KEY` is among them."

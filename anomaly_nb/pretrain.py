@@ -356,11 +356,11 @@ def stage_losses(heads, i, z, s):
                         shared_cross_entropy(heads.shape[i](z), s.shapes, inside),
                         (inside * missed).sum() / inside.sum().clamp_min(1e-6)])
 
-def normalised(images): return (images - 0.5) / 0.25
-
 def losses(net, heads, s, images):
     "Losses (texture, shape, offset), means over the stages"
-    x = normalised(images).contiguous(memory_format=torch.channels_last)
+    mean, std = (images.new_tensor(net.pretrained_cfg[k]).view(3, 1, 1)
+                 for k in ("mean", "std"))
+    x = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
     maps = net.forward_intermediates(x, indices=[2, 3, 4], intermediates_only=True)
     return torch.stack([stage_losses(heads, i, z, s) for i, z in enumerate(maps)]).mean(0)
 
@@ -428,9 +428,7 @@ def _save_run(run, path):
 def _load_run(run, path):
     "Continue where `path` stopped; ValueError if it is another run"
     state = torch.load(path, map_location=run.generator.device, weights_only=True)
-    level = min(run.config["steps"], state["config"]["steps"]) * 0.7   # no rate depends on steps
-    other = state["config"] | (dict(steps=run.config["steps"]) if state["step"] < level else {})
-    if other != run.config:
+    if state["config"] != run.config:
         raise ValueError(f"{path} belongs to a run with {state['config']}, not "
                          f"{run.config}: delete it, or name another file")
     for k, part in run.parts().items(): part.load_state_dict(state[k])
@@ -456,8 +454,9 @@ def pretrain(out, steps=6_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
              device="auto", every=120, progress=True):
     """Train the bundled network on drawn scenes and write its weights to `out`.
 
-    `size`: pixels of a scene; `every`: seconds between checkpoints. Killed and called again, it continues from `OUT.run` and
-    ends with the same weights. ValueError if that file belongs to another configuration.
+    `size`: pixels of a scene; `every`: seconds between checkpoints. Killed and called
+    again, it continues from `OUT.run` and ends with the same weights. ValueError if that
+    file belongs to another configuration.
     """
     out = Path(out).expanduser()
     saved = out.with_name(out.name + ".run")

@@ -374,16 +374,17 @@ def bevel(p, q, d):
     return 1 + 0.9 * ramp(d, 2.2, 0.2) * np.clip(-0.05 * (p + q), -0.6, 0.6)
 
 # %% ../nbs/02_synthetic.ipynb #eec27115
-def resistor(p, q, part):
+def two_ends(p, q, part, ink):
     yield box(p, np.abs(q) - 8.5, 10, 5.5), SILVER, 1 + 0.1 * np.sign(q)
     body = box(p, q, 9, 13)
-    yield body, (0.16, 0.15, 0.17), part.tone * bevel(p, q, body)
+    yield body, ink, part.tone * bevel(p, q, body)
+
+def resistor(p, q, part):
+    yield from two_ends(p, q, part, (0.16, 0.15, 0.17))
     yield box(p, q, 2, 8), (0.55, 0.55, 0.55), 1
 
 def led(p, q, part):
-    yield box(p, np.abs(q) - 8.5, 10, 5.5), SILVER, 1 + 0.1 * np.sign(q)
-    body = box(p, q, 9, 13)
-    yield body, (0.85, 0.80, 0.52), part.tone * bevel(p, q, body)
+    yield from two_ends(p, q, part, (0.85, 0.80, 0.52))
     yield 1.6 - np.hypot(p, q + 3.6), (0.20, 0.50, 0.25), 1    # marks one end
 
 def site(p, q, part):
