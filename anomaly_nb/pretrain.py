@@ -373,14 +373,21 @@ def recolour(images, generator):
     return torch.where(torch.rand(len(images), 1, 1, 1, **kw) < 0.15, 1 - mixed, mixed)
 
 def rate(step, steps, peak):
-    "Learning rate: up over 100 steps, level, and over the last 30 % down to 0"
-    return peak * min(1.0, (step + 1) / min(100, steps), (steps - step) / (0.3 * steps))
+    "Learning rate: up over 20 steps, level, and over the last 30 % down to 0"
+    return peak * min(1.0, (step + 1) / min(20, steps), (steps - step) / (0.3 * steps))
+
+def widen(run, texture_loss):
+    "Twice as many textures once the loss is below three quarters of a guess's"
+    run.relative += 0.05 * (texture_loss / math.log(run.active) - run.relative)
+    if run.relative < 0.75 and run.active < run.config["classes"]:
+        run.active, run.relative = min(2 * run.active, run.config["classes"]), 1.0
 
 # %% ../nbs/07_bundled_backbone.ipynb #dfc27a53
 class Run:
     "The state of a training run, and how it goes one step on"
     def __init__(self, config, device):
         self.config, self.step, self.seconds, self.log = config, 0, 0.0, []
+        self.active, self.relative = min(8, config["classes"]), 1.0
         with seeded(config["seed"]):
             self.net, self.heads = bundled_network(), Heads((128, 256, 256), config["classes"])
         self.net.to(device, memory_format=torch.channels_last).train()
@@ -401,7 +408,7 @@ def advance(run, tiles, shapes):
     "One step of training"
     c = run.config
     if run.step % 2 == 0:
-        run.scenes = draw_scenes(tiles[:32 + run.step // 4], shapes[:12 + run.step // 25],
+        run.scenes = draw_scenes(tiles[:run.active], shapes[:max(4, run.active // 4)],
                                  c["batch"], c["size"], run.generator)
     images = recolour(run.scenes.images, run.generator)
     for group in run.optimiser.param_groups: group["lr"] = rate(run.step, c["steps"], c["lr"])
@@ -410,6 +417,7 @@ def advance(run, tiles, shapes):
     run.optimiser.zero_grad()
     (parts * parts.new_tensor([1, 0.5, 1])).sum().backward()
     run.optimiser.step()
+    widen(run, float(parts[0].detach()))
     run.step += 1
     keep = min(0.997, run.step / (run.step + 10))
     for k, v in run.net.state_dict().items():
@@ -417,10 +425,12 @@ def advance(run, tiles, shapes):
     return parts.detach()
 
 # %% ../nbs/07_bundled_backbone.ipynb #964594d0
+PLAIN = ("step", "seconds", "log", "active", "relative")
+
 def _save_run(run, path):
     "Write all that decides the next steps beside `path`, then rename"
     part = path.with_name(path.name + ".part")
-    torch.save(dict(config=run.config, step=run.step, seconds=run.seconds, log=run.log,
+    torch.save(dict({k: getattr(run, k) for k in PLAIN}, config=run.config,
                     average=run.average, generator=run.generator.get_state(),
                     **{k: v.state_dict() for k, v in run.parts().items()}), part)
     os.replace(part, path)
@@ -432,8 +442,7 @@ def _load_run(run, path):
         raise ValueError(f"{path} belongs to a run with {state['config']}, not "
                          f"{run.config}: delete it, or name another file")
     for k, part in run.parts().items(): part.load_state_dict(state[k])
-    run.step, run.seconds, run.log = (state[k] for k in ("step", "seconds", "log"))
-    run.average = state["average"]
+    for k in ("average", *PLAIN): setattr(run, k, state[k])
     run.generator.set_state(state["generator"].cpu())
 
 # %% ../nbs/07_bundled_backbone.ipynb #d6cee3b1
@@ -470,8 +479,8 @@ def pretrain(out, steps=6_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
     while run.step < steps:
         parts = advance(run, tiles, shapes)
         if run.step % 50 == 0 or run.step == steps:
-            run.log.append([run.step, *(round(v, 4) for v in parts.tolist())])
-            bar.set_postfix(texture=f"{parts[0]:.2f}", shape=f"{parts[1]:.2f}")
+            run.log.append([run.step, run.active, *(round(v, 4) for v in parts.tolist())])
+            bar.set_postfix(classes=run.active, loss=f"{run.relative:.2f} of a guess's")
         bar.update()
         now = time.monotonic()
         run.seconds, clock = run.seconds + now - clock, now
