@@ -194,7 +194,8 @@ def _add_work(subs):
     show.add_argument("--out", default="out")
     show.set_defaults(run=demo)
     own = subs.add_parser("pretrain", help=train_backbone.__doc__)
-    own.add_argument("--steps", type=int, default=3_000)
+    usual = inspect.signature(pretrain.pretrain).parameters["steps"].default
+    own.add_argument("--steps", type=int, default=usual, help=f"({usual})")
     own.add_argument("--seed", type=int, default=0)
     own.add_argument("--device", default="auto")
     own.add_argument("--out", required=True, help="the weights file to write")

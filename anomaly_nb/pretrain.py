@@ -469,7 +469,7 @@ def _export(run, path):
     save_file(tensors, path, metadata={"anomaly_nb": json.dumps(facts)})
 
 # %% ../nbs/07_bundled_backbone.ipynb #75744408
-def pretrain(out, steps=3_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
+def pretrain(out, steps=4_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
              device="auto", every=120, progress=True):
     """Train the bundled network on drawn scenes and write its weights to `out`.
 
