@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from torch import nn
 from tqdm.auto import tqdm
 
+from .detector import bar
 from .features import bundled_network, seeded
 from .metrics import auroc
 
@@ -155,8 +156,7 @@ def texture(p, generator):
 def draw_tiles(n_classes, n_tiles, seed=0, progress=True):
     "Texture tiles (n_classes, n_tiles, TILE, TILE) uint8, grey 128, 42 levels a deviation."
     tiles = torch.empty(n_classes, n_tiles, TILE, TILE, dtype=torch.uint8)
-    ks = tqdm(range(n_classes), "drawing tiles", delay=2, leave=False, disable=not progress)
-    for k in ks:
+    for k in bar(range(n_classes), n_classes, "drawing tiles", progress):
         p = program(seed, k)
         for j in range(n_tiles):
             g = torch.Generator().manual_seed((seed * 1_000_003 + k) * 1009 + j)
@@ -171,7 +171,7 @@ def star(g, t):
     n1, n2 = np.exp(g.uniform(-1.2, 1.2)), np.exp(g.uniform(-0.5, 1.5))
     return (np.abs(np.cos(m * t / 4))**n2 + np.abs(np.sin(m * t / 4) / a)**n2)**(-1 / n1)
 
-def bar(g, t):
+def rod(g, t):
     e, q = np.exp(g.uniform(0, 1.6)), g.choice([2, 4, 20])
     r = (np.abs(np.cos(t) / e)**q + np.abs(np.sin(t))**q)**(-1 / q)
     away = np.angle(np.exp(1j * (t - g.uniform(0, 2 * math.pi)))) / g.uniform(0.15, 0.5)
@@ -185,7 +185,7 @@ def blob(g, t):
 def outlines(seed=0):
     "Radius over the angle (SHAPES, ANGLES), mean square 1"
     g, t = np.random.default_rng([seed, 77]), np.arange(ANGLES) * 2 * math.pi / ANGLES
-    r = np.stack([(star, bar, blob)[k % 3](g, t) for k in range(SHAPES)])
+    r = np.stack([(star, rod, blob)[k % 3](g, t) for k in range(SHAPES)])
     middle = np.median(r, 1, keepdims=True)
     r = np.clip(r, 0.15 * middle, 3 * middle)
     return torch.tensor(r / np.sqrt((r**2).mean(1, keepdims=True)), dtype=torch.float32)
@@ -388,8 +388,8 @@ def widen(run, texture_loss):
         run.active, run.relative = min(2 * run.active, run.config["classes"]), 1.0
 
 def side(step, steps, size):
-    "Pixels of a scene: two thirds of `size` in the first half, a multiple of 32"
-    return size if 2 * step >= steps else max(32, 2 * size // 3 // 32 * 32)
+    "Pixels of a scene: two thirds of `size` in the first two thirds, a multiple of 32"
+    return size if 3 * step >= 2 * steps else max(32, 2 * size // 3 // 32 * 32)
 
 # %% ../nbs/07_bundled_backbone.ipynb #dfc27a53
 class Run:
@@ -469,7 +469,7 @@ def _export(run, path):
     save_file(tensors, path, metadata={"anomaly_nb": json.dumps(facts)})
 
 # %% ../nbs/07_bundled_backbone.ipynb #75744408
-def pretrain(out, steps=4_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
+def pretrain(out, steps=3_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
              device="auto", every=120, progress=True):
     """Train the bundled network on drawn scenes and write its weights to `out`.
 
@@ -485,19 +485,19 @@ def pretrain(out, steps=4_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
     if saved.exists(): _load_run(run, saved)
     tiles, shapes = draw_tiles(classes, 4, seed, progress).to(device), outlines(seed).to(device)
     clock = last = time.monotonic()
-    bar = tqdm(total=steps, initial=run.step, desc="pretraining", disable=not progress)
+    meter = tqdm(total=steps, initial=run.step, desc="pretraining", disable=not progress)
     while run.step < steps:
         parts = advance(run, tiles, shapes)
         if run.step % 10 == 0 or run.step == steps:
             run.log.append([run.step, run.active, *(round(v, 4) for v in parts.tolist())])
-            bar.set_postfix(classes=run.active, loss=f"{run.relative:.2f} of a guess's")
-        bar.update()
+            meter.set_postfix(classes=run.active, loss=f"{run.relative:.2f} of a guess's")
+        meter.update()
         now = time.monotonic()
         run.seconds, clock = run.seconds + now - clock, now
         if run.step % 2 == 0 and now - last > every:
             _save_run(run, saved)
             last = now
-    bar.close()
+    meter.close()
     _export(run, out)
     saved.unlink(missing_ok=True)
     return out
@@ -518,7 +518,7 @@ def k_centres(x, k, seed=0, progress=True):
     z = x @ torch.randn(x.shape[1], 64, generator=g) / 8
     norms, taken = (z * z).sum(1), torch.zeros(k, dtype=torch.long)
     gap = torch.full((len(z),), math.inf)
-    for i in tqdm(range(1, k), "choosing patches", delay=2, leave=False, disable=not progress):
+    for i in bar(range(1, k), k - 1, "choosing patches", progress):
         last = taken[i - 1]
         gap = torch.minimum(gap, norms + norms[last] - 2 * (z @ z[last]))
         taken[i] = gap.argmax()
