@@ -170,7 +170,8 @@ def _add_work(subs):
         p.add_argument("--data", required=True, help="folder of categories")
         p.add_argument("--category", required=True, help="name" + many)
         p.add_argument("--model", required=True, help=", ".join(models.MODELS) + many)
-        p.add_argument("--backbone", default="resnet18", help="timm name" + many)
+        p.add_argument("--backbone", default="resnet18",
+                       help="timm name, or bundled (needs no network)" + many)
         p.add_argument("--weights", help="timm tag, file, or random")
         p.add_argument("--size", type=int, default=256, help="pixels (256)")
         p.add_argument("--device", default="auto", help="auto, cpu, cuda")

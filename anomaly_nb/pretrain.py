@@ -198,29 +198,34 @@ class Scenes:
     """Drawn pictures and what is known of them; B pictures, L layers, side s.
 
     `images` (B, 3, s, s) in [0, 1]; `share` (B, L, s, s): how much of a pixel shows
-    layer l; `textures` (B, L) and `shapes` (B, L): class of each layer, shape -1 where
-    none is asked for; `offset` (B, L, 2, s, s): way from the layer's middle, in its size.
-    `in_play`: how many textures and how many shapes there are to choose from.
+    layer l; `textures` (B, L): class of each layer, 0 plain, one of `n_textures`;
+    `small` (B, L): is it a part, not a surface that reaches over the edge;
+    `offset` (B, L, 2, s, s): way from the layer's middle, in its size.
     """
     images: torch.Tensor
     share: torch.Tensor
     textures: torch.Tensor
-    shapes: torch.Tensor
+    small: torch.Tensor
     offset: torch.Tensor
-    in_play: tuple[int, int]
+    n_textures: int
 
 # %% ../nbs/07_bundled_backbone.ipynb #09ed1021
 class _Dice:
-    "Random numbers (B, L, ...) from one generator, on its device"
-    def __init__(self, n, generator):
-        self.n, self.kw = n, dict(generator=generator, device=generator.device)
+    "Random numbers (views * n, L, ...), the same in all views; `own`: one for each"
+    def __init__(self, n, generator, views=1):
+        self.n, self.views = n, views
+        self.kw = dict(generator=generator, device=generator.device)
+    @property
+    def own(self): return _Dice(self.n * self.views, self.kw["generator"])
+    def _roll(self, draw, *shape):
+        return torch.cat([draw(self.n, LAYERS, *shape, **self.kw)] * self.views)
     def uniform(self, low, high, *shape):
-        return low + (high - low) * torch.rand(self.n, LAYERS, *shape, **self.kw)
+        return low + (high - low) * self._roll(torch.rand, *shape)
     def log(self, low, high, *shape):
         return torch.exp(self.uniform(math.log(low), math.log(high), *shape))
-    def normal(self, *shape): return torch.randn(self.n, LAYERS, *shape, **self.kw)
-    def below(self, n): return torch.randint(n, (self.n, LAYERS), **self.kw)
-    def chance(self, p): return torch.rand(self.n, LAYERS, **self.kw) < p
+    def normal(self, *shape): return self._roll(torch.randn, *shape)
+    def below(self, n): return self.uniform(0, n).long()
+    def chance(self, p): return self.uniform(0, 1) < p
 
 def _wide(a): return a[..., None, None]
 
@@ -228,25 +233,26 @@ def _wide(a): return a[..., None, None]
 def cut(tiles, textures, dice, x, y):
     "Textures (B, L, s, s), each from a random place of a random tile of its class"
     B, L = textures.shape
-    angle, scale = dice.uniform(-0.4, 0.4), dice.log(1 / 1.7, 1.7)
+    angle = dice.uniform(-0.4, 0.4) + dice.own.uniform(-0.04, 0.04)
+    scale = dice.log(1 / 1.7, 1.7) * dice.own.log(0.97, 1.03)
     c, s = _wide(torch.cos(angle) * scale), _wide(torch.sin(angle) * scale)
-    u = (c * x - s * y + dice.uniform(0, TILE, 1, 1)) % TILE
-    v = (s * x + c * y + dice.uniform(0, TILE, 1, 1)) % TILE
+    u = (c * x - s * y + dice.own.uniform(0, TILE, 1, 1)) % TILE
+    v = (s * x + c * y + dice.own.uniform(0, TILE, 1, 1)) % TILE
     grid = torch.stack([u, v], -1).flatten(0, 1) * (2 / (TILE - 1)) - 1
-    chosen = tiles[textures, dice.below(tiles.shape[1])].flatten(0, 1)[:, None]
+    chosen = tiles[textures, dice.own.below(tiles.shape[1])].flatten(0, 1)[:, None]
     cut = F.grid_sample((chosen.float() - 128) / 42, grid, padding_mode="border",
                         align_corners=True)
     return cut.view(B, L, *x.shape)
 
-def colour(dice, textures):
+def colour(dice, plain, textures):
     "Layers (B, L, 3, s, s): a base colour, and the texture along a direction in RGB"
     grey = dice.chance(0.4)[..., None]
     base = dice.uniform(0.1, 0.9, 3)
     base = torch.where(grey, base.mean(-1, keepdim=True), base)
     way = 0.5 * dice.normal(3) + dice.chance(0.8)[..., None]
     way = torch.where(grey, torch.ones_like(way), way)
-    way = way / way.norm(dim=-1, keepdim=True) * dice.log(0.07, 0.5, 1)
-    return _wide(base) + _wide(way) * textures[:, :, None]
+    way = way / way.norm(dim=-1, keepdim=True) * dice.log(0.05, 0.5, 1)
+    return _wide(base) + _wide(way * ~plain[..., None]) * textures[:, :, None]
 
 # %% ../nbs/07_bundled_backbone.ipynb #3347d0eb
 def place(outline, dice, x, y):
@@ -293,7 +299,7 @@ def compose(layers, d, r, way, size, big, dice):
 def photograph(image, dice, x, y):
     "Uneven light, focus and noise, cut to [0, 1]"
     B, side = len(image), x.shape[-1]
-    n, u = dice.normal(6)[:, 0], dice.uniform(0, 1, 3)[:, 0]
+    n, u = (dice.normal(6) + 0.2 * dice.own.normal(6))[:, 0], dice.uniform(0, 1, 3)[:, 0]
     tilt = (n[:, 0, None, None] * x + n[:, 1, None, None] * y) * (0.25 / side)
     light = torch.exp(0.25 * n[:, 2]).view(B, 1, 1) * (1 + tilt)
     image = image * light[:, None] * (1 + 0.05 * n[:, 3:, None, None])
@@ -307,22 +313,26 @@ def photograph(image, dice, x, y):
 
 # %% ../nbs/07_bundled_backbone.ipynb #4e76ec36
 @torch.no_grad()
-def draw_scenes(tiles, shapes, n, size, generator):
-    """`n` pictures of `size` pixels as `Scenes`.
+def draw_scenes(tiles, shapes, n, size, generator, views=1):
+    """`n` scenes of `size` pixels, each photographed `views` times, as `Scenes`.
 
     `tiles` from `draw_tiles`, `shapes` from `outlines`; all on the generator's device.
+    Pictures b, b + n, ... are views of one scene: other pieces of its textures, at most
+    a pixel apart, in almost the same light.
     """
-    dice = _Dice(n, generator)
+    dice = _Dice(n, generator, views)
     t = torch.arange(size, device=generator.device) + 0.5 - size / 2
     x, y = t[None].expand(size, size), t[:, None].expand(size, size)
-    kinds, forms = dice.below(len(tiles)), dice.below(len(shapes))
-    layers = colour(dice, cut(tiles, kinds, dice, x, y))
-    d, r, way, extent, big = place(shapes[forms], dice, x, y)
+    kinds, plain = dice.below(len(tiles)), dice.chance(0.35)
+    layers = colour(dice, plain, cut(tiles, kinds, dice, x, y))
+    hand = dice.own.uniform(-1, 1)[:, :2, None, None, None]         # (B, 2, 1, 1, 1)
+    d, r, way, extent, big = place(shapes[dice.below(len(shapes))], dice,
+                                   x + hand[:, 0], y + hand[:, 1])
     image, share = compose(layers, d, r, way, extent, big, dice)
-    forms = torch.where(big, -1, forms)
-    forms[:, 0] = -1                                   # the background has no outline
-    return Scenes(photograph(image, dice, x, y), share, kinds, forms,
-                  way / _wide(extent)[:, :, None], (len(tiles), len(shapes)))
+    small = ~big
+    small[:, 0] = False                                # the background has no outline
+    return Scenes(photograph(image, dice, x, y), share, torch.where(plain, 0, kinds + 1),
+                  small, way / _wide(extent)[:, :, None], len(tiles) + 1)
 
 # %% ../nbs/07_bundled_backbone.ipynb #a9722843
 STAGES = ("layer2", "layer3", "layer4")
@@ -332,64 +342,104 @@ class Heads(nn.Module):
     def __init__(self, channels, n_textures):
         super().__init__()
         ask = lambda n: nn.ModuleList([nn.Conv2d(c, n, 1) for c in channels])
-        self.texture, self.shape, self.offset = ask(n_textures), ask(SHAPES), ask(2)
+        self.texture, self.offset, self.tone = ask(n_textures), ask(2), ask(4)
         for p in self.parameters(): nn.init.normal_(p, 0, 0.01)
+        self.softness = nn.Parameter(torch.tensor(3.0))     # of the comparison below
 
 # %% ../nbs/07_bundled_backbone.ipynb #e03d8b8e
 def shared_cross_entropy(logits, classes, weights):
     "Logits (B, K, f, f), classes (B, L), weights (B, L, f, f) -> the weighted mean"
     B, L = classes.shape
     logits = logits.float().flatten(2)                                 # (B, K, f²)
-    at = classes.clamp_min(0)[:, :, None].expand(B, L, logits.shape[2])
+    at = classes[:, :, None].expand(B, L, logits.shape[2])
     wrong = logits.logsumexp(1, keepdim=True) - torch.gather(logits, 1, at)
     w = weights.flatten(2)
     return (w * wrong).sum() / w.sum().clamp_min(1e-6)
 
 # %% ../nbs/07_bundled_backbone.ipynb #a6c3e49e
+def tone(images, f):
+    "Mean colour and logarithm of the contrast of each of f x f cells, (B, 4, f, f)"
+    cell = lambda x: F.adaptive_avg_pool2d(x, f)
+    grey = images.mean(1, keepdim=True)
+    contrast = (cell(grey**2) - cell(grey)**2).clamp_min(0).sqrt()
+    return torch.cat([4 * (cell(images) - 0.5), torch.log(contrast + 0.01) + 3], 1)
+
 def stage_losses(heads, i, z, s):
-    "Losses (texture, shape, offset) of stage i with feature map z (B, C, f, f)"
+    "Losses (texture, place, tone) of stage i with feature map z (B, C, f, f)"
     f = z.shape[-1]
     share = F.adaptive_avg_pool2d(s.share, f)
-    inside = share * (s.shapes >= 0)[..., None, None]
+    inside = share * _wide(s.small)
     step = s.offset.shape[-1] // f
     way = s.offset[..., step // 2::step, step // 2::step].clamp(-2, 2)
     told = heads.offset[i](z).float()[:, None].expand_as(way)
     missed = F.smooth_l1_loss(told, way, reduction="none").sum(2)
-    texture, shape = (head[i](z)[:, :n]                    # not asked for: no candidate
-                      for head, n in zip((heads.texture, heads.shape), s.in_play))
+    texture = heads.texture[i](z)[:, :s.n_textures]        # not in play: no candidate
     return torch.stack([shared_cross_entropy(texture, s.textures, share),
-                        shared_cross_entropy(shape, s.shapes, inside),
-                        (inside * missed).sum() / inside.sum().clamp_min(1e-6)])
+                        (inside * missed).sum() / inside.sum().clamp_min(1e-6),
+                        F.smooth_l1_loss(heads.tone[i](z).float(), tone(s.images, f))])
 
-def losses(net, heads, s, images):
-    "Losses (texture, shape, offset), means over the stages"
-    mean, std = (images.new_tensor(net.pretrained_cfg[k]).view(3, 1, 1)
+# %% ../nbs/07_bundled_backbone.ipynb #de9da462
+def together(maps):
+    "Maps (B, C, h, w), averaged over 3 x 3 cells, on the finest grid, channels joined"
+    grid = max(m.shape[-2:] for m in maps)
+    return torch.cat([F.interpolate(F.avg_pool2d(m, 3, 1, 1), grid, mode="bilinear")
+                      for m in maps], 1)
+
+# %% ../nbs/07_bundled_backbone.ipynb #ce4df610
+COMPARED = 48                                          # cells of each scene, a step
+
+def surfaces(share):
+    "Shares (n, L, c) of c cells -> (n * c,): which surface, -1 where cells show two"
+    most, layer = share.max(1)                         # (n, c)
+    scene = torch.arange(len(share), device=share.device)[:, None]
+    return torch.where(most > 0.9, LAYERS * scene + layer, -1).flatten()
+
+def contrastive(a, b, surface, softness):
+    "Rows of a (N, C) and b (N, C) belong together; cells of one surface do not compete"
+    d2 = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T        # (N, N)
+    same = (surface[:, None] == surface) & (surface >= 0)
+    same.fill_diagonal_(False)
+    logits = (-d2 * torch.exp(-softness)).masked_fill(same, -math.inf)
+    here = torch.arange(len(a), device=a.device)
+    return (F.cross_entropy(logits, here) + F.cross_entropy(logits.T, here)) / 2
+
+# %% ../nbs/07_bundled_backbone.ipynb #dbcdf297
+LOSSES = dict(texture=1.0, place=1.0, tone=0.5, contrast=1.0)          # and their weights
+
+def views_loss(heads, z, s, generator):
+    "Contrastive loss between the two views, at random cells of z (2n, C, f, f)"
+    n, f = len(z) // 2, z.shape[-1]
+    draw = torch.rand(n, 1, f * f, generator=generator, device=z.device)
+    at = draw.argsort(2)[..., :COMPARED]                                  # (n, 1, c)
+    pick = lambda x: x.flatten(2).gather(2, at.expand(-1, x.shape[1], -1))
+    a, b = (pick(half).transpose(1, 2).flatten(0, 1) for half in z.float().chunk(2))
+    share = F.adaptive_avg_pool2d(s.share[:n], f)
+    return contrastive(a, b, surfaces(pick(share)), heads.softness)
+
+def losses(net, heads, s, generator):
+    "The four `LOSSES` of scenes in two views: three means over stages, and the contrast"
+    mean, std = (s.images.new_tensor(net.pretrained_cfg[k]).view(3, 1, 1)
                  for k in ("mean", "std"))
-    x = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+    x = ((s.images - mean) / std).contiguous(memory_format=torch.channels_last)
     maps = net.forward_intermediates(x, indices=[2, 3, 4], intermediates_only=True)
-    return torch.stack([stage_losses(heads, i, z, s) for i, z in enumerate(maps)]).mean(0)
+    asked = torch.stack([stage_losses(heads, i, z, s) for i, z in enumerate(maps)])
+    return torch.cat([asked.mean(0),
+                      views_loss(heads, together(maps[:2]), s, generator)[None]])
 
 # %% ../nbs/07_bundled_backbone.ipynb #cc6bd9d0
-def recolour(images, generator):
-    "Colour channels in random order, one picture in seven as its negative"
-    kw = dict(generator=generator, device=images.device)
-    order = torch.rand(len(images), 3, **kw).argsort(1)[:, :, None, None]
-    mixed = images.gather(1, order.expand_as(images))
-    return torch.where(torch.rand(len(images), 1, 1, 1, **kw) < 0.15, 1 - mixed, mixed)
-
 def rate(step, steps, peak):
     "Learning rate: up over 20 steps, level, and over the last 30 % down to 0"
     return peak * min(1.0, (step + 1) / min(20, steps), (steps - step) / (0.3 * steps))
 
 def widen(run, texture_loss):
-    "Twice as many textures once the loss is below three quarters of a guess's"
-    run.relative += 0.05 * (texture_loss / math.log(run.active) - run.relative)
-    if run.relative < 0.75 and run.active < run.config["classes"]:
+    "Twice as many textures once the loss is below half of a guess's"
+    run.relative += 0.05 * (texture_loss / math.log(run.active + 1) - run.relative)
+    if run.relative < 0.5 and run.active < run.config["classes"]:
         run.active, run.relative = min(2 * run.active, run.config["classes"]), 1.0
 
 def side(step, steps, size):
-    "Pixels of a scene: two thirds of `size` in the first two thirds, a multiple of 32"
-    return size if 3 * step >= 2 * steps else max(32, 2 * size // 3 // 32 * 32)
+    "Pixels of a scene: half of `size` in the first two thirds, a multiple of 32"
+    return size if 3 * step >= 2 * steps else max(32, size // 64 * 32)
 
 # %% ../nbs/07_bundled_backbone.ipynb #dfc27a53
 class Run:
@@ -398,7 +448,8 @@ class Run:
         self.config, self.step, self.seconds, self.log = config, 0, 0.0, []
         self.active, self.relative = min(8, config["classes"]), 1.0
         with seeded(config["seed"]):
-            self.net, self.heads = bundled_network(), Heads((128, 256, 256), config["classes"])
+            self.net = bundled_network()
+            self.heads = Heads((128, 256, 256), config["classes"] + 1)
         self.net.to(device, memory_format=torch.channels_last).train()
         self.heads.to(device)
         self.average = {k: v.float().clone() for k, v in self.net.state_dict().items()}
@@ -408,7 +459,6 @@ class Run:
             [dict(params=[p for p in weights if p.ndim > 1], weight_decay=0.02),
              dict(params=[p for p in weights if p.ndim <= 1], weight_decay=0.0)],
             lr=config["lr"], betas=(0.9, 0.98), fused=True)
-        self.scenes = None
 
     def parts(self): return dict(net=self.net, heads=self.heads, optimiser=self.optimiser)
 
@@ -416,16 +466,13 @@ class Run:
 def advance(run, tiles, shapes):
     "One step of training"
     c = run.config
-    if run.step % 2 == 0:
-        run.scenes = draw_scenes(tiles[:run.active], shapes[:max(4, run.active // 4)],
-                                 c["batch"], side(run.step, c["steps"], c["size"]),
-                                 run.generator)
-    images = recolour(run.scenes.images, run.generator)
+    s = draw_scenes(tiles[:run.active], shapes, c["batch"] // 2,
+                    side(run.step, c["steps"], c["size"]), run.generator, views=2)
     for group in run.optimiser.param_groups: group["lr"] = rate(run.step, c["steps"], c["lr"])
-    with torch.autocast(images.device.type, torch.bfloat16):
-        parts = losses(run.net, run.heads, run.scenes, images)
+    with torch.autocast(s.images.device.type, torch.bfloat16):
+        parts = losses(run.net, run.heads, s, run.generator)
     run.optimiser.zero_grad()
-    (parts * parts.new_tensor([1, 0.5, 1])).sum().backward()
+    (parts * parts.new_tensor([*LOSSES.values()])).sum().backward()
     run.optimiser.step()
     widen(run, float(parts[0].detach()))
     run.step += 1
@@ -469,13 +516,13 @@ def _export(run, path):
     save_file(tensors, path, metadata={"anomaly_nb": json.dumps(facts)})
 
 # %% ../nbs/07_bundled_backbone.ipynb #75744408
-def pretrain(out, steps=3_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
+def pretrain(out, steps=6_000, classes=256, batch=32, size=128, lr=2e-3, seed=0,
              device="auto", every=120, progress=True):
     """Train the bundled network on drawn scenes and write its weights to `out`.
 
-    `size`: pixels of a scene; `every`: seconds between checkpoints. Killed and called
-    again, it continues from `OUT.run` and ends with the same weights. ValueError if that
-    file belongs to another configuration.
+    `batch`: pictures a step, two of each scene; `size`: their pixels; `every`: seconds
+    between checkpoints. Killed and called again, it continues from `OUT.run` and ends
+    with the same weights. ValueError if that file belongs to another configuration.
     """
     out = Path(out).expanduser()
     saved = out.with_name(out.name + ".run")
@@ -494,7 +541,7 @@ def pretrain(out, steps=3_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
         meter.update()
         now = time.monotonic()
         run.seconds, clock = run.seconds + now - clock, now
-        if run.step % 2 == 0 and now - last > every:
+        if now - last > every:
             _save_run(run, saved)
             last = now
     meter.close()
@@ -505,11 +552,7 @@ def pretrain(out, steps=3_000, classes=256, batch=32, size=96, lr=2e-3, seed=0,
 # %% ../nbs/07_bundled_backbone.ipynb #f1b3d38a
 def patches(features, images):
     "Averaged maps of all layers on the finest grid, (B, h, w, C), of pictures (B, 3, H, W)."
-    maps = [F.avg_pool2d(m, 3, 1, 1, count_include_pad=False)
-            for m in features(images).values()]
-    grid = max(m.shape[-2:] for m in maps)
-    maps = [F.interpolate(m, grid, mode="bilinear") for m in maps]
-    return torch.cat(maps, 1).permute(0, 2, 3, 1)
+    return together(list(features(images).values())).permute(0, 2, 3, 1)
 
 # %% ../nbs/07_bundled_backbone.ipynb #9fa0e073
 def k_centres(x, k, seed=0, progress=True):
