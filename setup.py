@@ -21,6 +21,7 @@ setup(
     url=cfg["git_url"],
     python_requires=">=" + cfg["min_python"],
     packages=find_packages(include=["anomaly_nb", "anomaly_nb.*"]),
+    package_data={"anomaly_nb": ["weights/*.safetensors", "results/*.csv"]},
     install_requires=cfg["requirements"].split(),
     extras_require={"dev": cfg["dev_requirements"].split()},
     entry_points={"console_scripts": cfg["console_scripts"].split()},

@@ -275,7 +275,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'anomaly_nb.pretrain.unit': ('bundled_backbone.html#unit', 'anomaly_nb/pretrain.py'),
                                      'anomaly_nb.pretrain.views_loss': ('bundled_backbone.html#views_loss', 'anomaly_nb/pretrain.py'),
                                      'anomaly_nb.pretrain.warped': ('bundled_backbone.html#warped', 'anomaly_nb/pretrain.py'),
-                                     'anomaly_nb.pretrain.widen': ('bundled_backbone.html#widen', 'anomaly_nb/pretrain.py'),
                                      'anomaly_nb.pretrain.window': ('bundled_backbone.html#window', 'anomaly_nb/pretrain.py')},
             'anomaly_nb.synthetic': { 'anomaly_nb.synthetic.Category': ('synthetic.html#category', 'anomaly_nb/synthetic.py'),
                                       'anomaly_nb.synthetic.Picture': ('synthetic.html#picture', 'anomaly_nb/synthetic.py'),

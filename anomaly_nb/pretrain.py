@@ -6,7 +6,7 @@
 __all__ = ['LAYERS', 'draw_tiles', 'Scenes', 'draw_scenes', 'pretrain', 'patches', 'k_centres', 'neighbour_auroc']
 
 # %% ../nbs/07_bundled_backbone.ipynb #10c757b3
-import json, math, os, time
+import json, math, os, platform, time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,16 +198,15 @@ class Scenes:
     """Drawn pictures and what is known of them; B pictures, L layers, side s.
 
     `images` (B, 3, s, s) in [0, 1]; `share` (B, L, s, s): how much of a pixel shows
-    layer l; `textures` (B, L): class of each layer, 0 plain, one of `n_textures`;
-    `small` (B, L): is it a part, not a surface that reaches over the edge;
-    `offset` (B, L, 2, s, s): way from the layer's middle, in its size.
+    layer l; `textures` (B, L): class of each layer, 0 plain; `small` (B, L): is it a
+    part, not a surface that reaches over the edge; `offset` (B, L, 2, s, s): way from the
+    layer's middle, in its size.
     """
     images: torch.Tensor
     share: torch.Tensor
     textures: torch.Tensor
     small: torch.Tensor
     offset: torch.Tensor
-    n_textures: int
 
 # %% ../nbs/07_bundled_backbone.ipynb #09ed1021
 class _Dice:
@@ -332,7 +331,7 @@ def draw_scenes(tiles, shapes, n, size, generator, views=1):
     small = ~big
     small[:, 0] = False                                # the background has no outline
     return Scenes(photograph(image, dice, x, y), share, torch.where(plain, 0, kinds + 1),
-                  small, way / _wide(extent)[:, :, None], len(tiles) + 1)
+                  small, way / _wide(extent)[:, :, None])
 
 # %% ../nbs/07_bundled_backbone.ipynb #a9722843
 STAGES = ("layer2", "layer3", "layer4")
@@ -373,8 +372,7 @@ def stage_losses(heads, i, z, s):
     way = s.offset[..., step // 2::step, step // 2::step].clamp(-2, 2)
     told = heads.offset[i](z).float()[:, None].expand_as(way)
     missed = F.smooth_l1_loss(told, way, reduction="none").sum(2)
-    texture = heads.texture[i](z)[:, :s.n_textures]        # not in play: no candidate
-    return torch.stack([shared_cross_entropy(texture, s.textures, share),
+    return torch.stack([shared_cross_entropy(heads.texture[i](z), s.textures, share),
                         (inside * missed).sum() / inside.sum().clamp_min(1e-6),
                         F.smooth_l1_loss(heads.tone[i](z).float(), tone(s.images, f))])
 
@@ -417,7 +415,7 @@ def views_loss(heads, z, s, generator):
     return contrastive(a, b, surfaces(pick(share)), heads.softness)
 
 def losses(net, heads, s, generator):
-    "The four `LOSSES` of scenes in two views: three means over stages, and the contrast"
+    "The four `LOSSES` of scenes in three views: means over the stages, and the contrast"
     mean, std = (s.images.new_tensor(net.pretrained_cfg[k]).view(3, 1, 1)
                  for k in ("mean", "std"))
     x = ((s.images - mean) / std).contiguous(memory_format=torch.channels_last)
@@ -431,11 +429,7 @@ def rate(step, steps, peak):
     "Learning rate: up over 20 steps, level, and over the last 30 % down to 0"
     return peak * min(1.0, (step + 1) / min(20, steps), (steps - step) / (0.3 * steps))
 
-def widen(run, texture_loss):
-    "Twice as many textures once the loss is below half of a guess's"
-    run.relative += 0.05 * (texture_loss / math.log(run.active + 1) - run.relative)
-    if run.relative < 0.5 and run.active < run.config["classes"]:
-        run.active, run.relative = min(2 * run.active, run.config["classes"]), 1.0
+
 
 def side(step, steps, size):
     "Pixels of a scene: half of `size` in the first two thirds, a multiple of 32"
@@ -446,7 +440,6 @@ class Run:
     "The state of a training run, and how it goes one step on"
     def __init__(self, config, device):
         self.config, self.step, self.seconds, self.log = config, 0, 0.0, []
-        self.active, self.relative = min(8, config["classes"]), 1.0
         with seeded(config["seed"]):
             self.net = bundled_network()
             self.heads = Heads((128, 256, 256), config["classes"] + 1)
@@ -466,15 +459,14 @@ class Run:
 def advance(run, tiles, shapes):
     "One step of training"
     c = run.config
-    s = draw_scenes(tiles[:run.active], shapes, c["batch"] // 2,
-                    side(run.step, c["steps"], c["size"]), run.generator, views=2)
+    s = draw_scenes(tiles, shapes, c["batch"] // 2, side(run.step, c["steps"], c["size"]),
+                    run.generator, views=2)
     for group in run.optimiser.param_groups: group["lr"] = rate(run.step, c["steps"], c["lr"])
     with torch.autocast(s.images.device.type, torch.bfloat16):
         parts = losses(run.net, run.heads, s, run.generator)
     run.optimiser.zero_grad()
     (parts * parts.new_tensor([*LOSSES.values()])).sum().backward()
     run.optimiser.step()
-    widen(run, float(parts[0].detach()))
     run.step += 1
     keep = min(0.997, run.step / (run.step + 10))
     for k, v in run.net.state_dict().items():
@@ -482,12 +474,12 @@ def advance(run, tiles, shapes):
     return parts.detach()
 
 # %% ../nbs/07_bundled_backbone.ipynb #964594d0
-PLAIN = ("step", "seconds", "log", "active", "relative")
+PROGRESS = ("step", "seconds", "log")
 
 def _save_run(run, path):
     "Write all that decides the next steps beside `path`, then rename"
     part = path.with_name(path.name + ".part")
-    torch.save(dict({k: getattr(run, k) for k in PLAIN}, config=run.config,
+    torch.save(dict({k: getattr(run, k) for k in PROGRESS}, config=run.config,
                     average=run.average, generator=run.generator.get_state(),
                     **{k: v.state_dict() for k, v in run.parts().items()}), part)
     os.replace(part, path)
@@ -499,7 +491,7 @@ def _load_run(run, path):
         raise ValueError(f"{path} belongs to a run with {state['config']}, not "
                          f"{run.config}: delete it, or name another file")
     for k, part in run.parts().items(): part.load_state_dict(state[k])
-    for k in ("average", *PLAIN): setattr(run, k, state[k])
+    for k in ("average", *PROGRESS): setattr(run, k, state[k])
     run.generator.set_state(state["generator"].cpu())
 
 # %% ../nbs/07_bundled_backbone.ipynb #d6cee3b1
@@ -510,13 +502,13 @@ def _export(run, path):
                if v.is_floating_point()}
     device = run.generator.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else (
-        f"{torch.get_num_threads()} CPU threads")
+        f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})")
     facts = dict(config=run.config, seconds=round(run.seconds), device=name,
                  torch=torch.__version__, log=run.log)
     save_file(tensors, path, metadata={"anomaly_nb": json.dumps(facts)})
 
 # %% ../nbs/07_bundled_backbone.ipynb #75744408
-def pretrain(out, steps=6_000, classes=256, batch=32, size=128, lr=2e-3, seed=0,
+def pretrain(out, steps=4_000, classes=256, batch=32, size=128, lr=2e-3, seed=0,
              device="auto", every=120, progress=True):
     """Train the bundled network on drawn scenes and write its weights to `out`.
 
@@ -536,8 +528,8 @@ def pretrain(out, steps=6_000, classes=256, batch=32, size=128, lr=2e-3, seed=0,
     while run.step < steps:
         parts = advance(run, tiles, shapes)
         if run.step % 10 == 0 or run.step == steps:
-            run.log.append([run.step, run.active, *(round(v, 4) for v in parts.tolist())])
-            meter.set_postfix(classes=run.active, loss=f"{run.relative:.2f} of a guess's")
+            run.log.append([run.step, *(round(v, 4) for v in parts.tolist())])
+            meter.set_postfix(dict(zip(LOSSES, run.log[-1][1:])))
         meter.update()
         now = time.monotonic()
         run.seconds, clock = run.seconds + now - clock, now
