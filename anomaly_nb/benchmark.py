@@ -22,7 +22,7 @@ from .data import MVTec
 from .detector import bar
 from .metrics import auroc
 from .synthetic import CATEGORIES, write
-from .viz import save_png, show_maps
+from .viz import save_png, show_images, show_maps
 
 # %% ../nbs/20_benchmark.ipynb #7b00eb1a
 @dataclass(frozen=True)
@@ -169,9 +169,11 @@ def _examples(pictures, pred):
     for kind in kinds:
         mine = [i for i, d in enumerate(pred.defects) if d == kind]
         chosen.append(sorted(mine, key=lambda i: pred.scores[i])[len(mine) // 2])
-    return show_maps([pictures[i].image for i in chosen], pred.maps[chosen],
-                     None if pred.masks is None else pred.masks[chosen],
-                     titles=[f"{k}: {pred.scores[i]:.2f}" for k, i in zip(kinds, chosen)])
+    images = [pictures[i].image for i in chosen]
+    titles = [f"{k}: {pred.scores[i]:.2f}" for k, i in zip(kinds, chosen)]
+    if pred.maps is None: return show_images(images, titles)       # an image-only model
+    return show_maps(images, pred.maps[chosen],
+                     None if pred.masks is None else pred.masks[chosen], titles=titles)
 
 # %% ../nbs/20_benchmark.ipynb #9449e213
 def run_fresh(job, figure=None):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'gaussian_kernel', 'upsample_blur_matrix', 'smooth_map', 'Predictions', 'Detector', 'pick_device', 'bar',
-           'OnePassDetector', 'MeanPicture', 'conformal_threshold', 'batch_dependence', 'DetectorFileError',
-           'read_header', 'load']
+           'OnePassDetector', 'MeanPicture', 'principal_components', 'conformal_threshold', 'batch_dependence',
+           'DetectorFileError', 'read_header', 'load']
 
 # %% ../nbs/06_detector.ipynb #1f48632f
 import importlib, json, math, os
@@ -314,6 +314,29 @@ class MeanPicture(OnePassDetector):
         z = ((images - self.mean) / self.spread).abs().mean(1)   # (B, H, W)
         maps = smooth_map(z, size, self.sigma)
         return maps.amax((1, 2)), maps
+
+# %% ../nbs/06_detector.ipynb #2ff91bef
+def principal_components(x, keep):
+    """Mean (D,), components (q, D) and spreads (q,) of the rows of x (N, D).
+
+    `keep`: how many, or, below 1, the share of the variance that they have to hold.
+    ValueError if the rows vary in fewer directions than that.
+    """
+    x = x.double()
+    mean = x.mean(0)
+    x = x - mean
+    n, D = x.shape
+    values, vectors = torch.linalg.eigh(x @ x.T if n <= D else x.T @ x)
+    values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
+    rank = int((values > 1e-10 * values.sum()).sum())
+    share = values.cumsum(0) / values.sum().clamp_min(1e-300)
+    q = int((share < keep).sum()) + 1 if keep < 1 else keep
+    if q > rank:
+        raise ValueError(f"{keep} components need as many directions, and {n} pictures "
+                         f"vary in {rank}: give more pictures or ask for fewer")
+    axes = vectors[:, :q].T
+    if n <= D: axes = axes @ x / values[:q, None].sqrt()
+    return mean, axes, (values[:q] / (n - 1)).sqrt()
 
 # %% ../nbs/06_detector.ipynb #cb2a5426
 def conformal_threshold(scores, fpr):

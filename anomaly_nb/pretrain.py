@@ -334,8 +334,6 @@ def draw_scenes(tiles, shapes, n, size, generator, views=1):
                   small, way / _wide(extent)[:, :, None])
 
 # %% ../nbs/07_bundled_backbone.ipynb #a9722843
-STAGES = ("layer2", "layer3", "layer4")
-
 class Heads(nn.Module):
     "1 x 1 convolutions for the three questions, on the maps of each stage"
     def __init__(self, channels, n_textures):
@@ -415,7 +413,7 @@ def views_loss(heads, z, s, generator):
     return contrastive(a, b, surfaces(pick(share)), heads.softness)
 
 def losses(net, heads, s, generator):
-    "The four `LOSSES` of scenes in three views: means over the stages, and the contrast"
+    "The four `LOSSES` of scenes in two views: means over the stages, and the contrast"
     mean, std = (s.images.new_tensor(net.pretrained_cfg[k]).view(3, 1, 1)
                  for k in ("mean", "std"))
     x = ((s.images - mean) / std).contiguous(memory_format=torch.channels_last)
@@ -428,8 +426,6 @@ def losses(net, heads, s, generator):
 def rate(step, steps, peak):
     "Learning rate: up over 20 steps, level, and over the last 30 % down to 0"
     return peak * min(1.0, (step + 1) / min(20, steps), (steps - step) / (0.3 * steps))
-
-
 
 def side(step, steps, size):
     "Pixels of a scene: half of `size` in the first two thirds, a multiple of 32"

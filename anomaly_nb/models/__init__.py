@@ -2,9 +2,11 @@
 import difflib
 
 from ..detector import MeanPicture
+from .dfkde import DFKDE
+from .dfm import DFM
 from .padim import PaDiM
 
-MODELS = {"padim": PaDiM}
+MODELS = {"dfkde": DFKDE, "dfm": DFM, "padim": PaDiM}
 BASELINES = {"mean_picture": MeanPicture}  # what a model has to beat; not in "all"
 
 
