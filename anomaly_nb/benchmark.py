@@ -116,9 +116,9 @@ def _floor_ms(det, pictures, batch_size):
     for i, b in enumerate(pictures.batches(batch_size)):
         x = b.images.to(device)
         if i == 0:
-            det.features(x)                          # warm up
+            det.observe(x)                           # warm up
         start = time.perf_counter()
-        out = det.features(x)
+        det.observe(x)
         _wait(device)
         seconds += time.perf_counter() - start
     return seconds / len(pictures) * 1e3

@@ -156,8 +156,12 @@ def forward(self: Detector, images):
     if images.ndim != 4 or tuple(images.shape[1:]) != (3, *self.input_size):
         raise ValueError(f"expected pictures (B, 3, {self.input_size[0]}, "
                          f"{self.input_size[1]}) as at fit, got {tuple(images.shape)}")
-    features = self.features(images) if self.features else images
-    return self.score(features, self.input_size)
+    return self.score(self.observe(images), self.input_size)
+
+@patch
+def observe(self: Detector, images):
+    "What `score` is given of pictures: the backbone's feature maps, or the pictures."
+    return self.features(images) if self.features else images
 
 # %% ../nbs/06_detector.ipynb #c2d9c6d6
 @patch
@@ -272,11 +276,11 @@ class OnePassDetector(Detector):
     @torch.no_grad()
     def _fit(self, pictures, batch_size, progress):
         device = next(self.buffers()).device
+        self.progress = progress                     # for a `finish` that takes long
         steps = math.ceil(len(pictures) / batch_size)
         with bar(pictures.batches(batch_size), steps, "fit", progress) as batches:
             for i, batch in enumerate(batches):
-                images = batch.images.to(device)
-                features = self.features(images) if self.features else images
+                features = self.observe(batch.images.to(device))
                 if i == 0:
                     self.start(len(pictures), features)
                 self.update(features)

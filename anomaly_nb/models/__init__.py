@@ -5,8 +5,9 @@ from ..detector import MeanPicture
 from .dfkde import DFKDE
 from .dfm import DFM
 from .padim import PaDiM
+from .patchcore import PatchCore
 
-MODELS = {"dfkde": DFKDE, "dfm": DFM, "padim": PaDiM}
+MODELS = {"dfkde": DFKDE, "dfm": DFM, "padim": PaDiM, "patchcore": PatchCore}
 BASELINES = {"mean_picture": MeanPicture}  # what a model has to beat; not in "all"
 
 
