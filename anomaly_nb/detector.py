@@ -36,6 +36,7 @@ def gaussian_kernel(sigma):
 
 # %% ../nbs/06_detector.ipynb #db7bd525
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)                     # kept, and used with gradients later
 def upsample_blur_matrix(n_in, n_out, sigma):
     """(n_out, n_in) matrix: bilinear upsampling (align_corners False), then a
     Gaussian blur with reflected borders; `sigma` in output pixels, 0 for no blur."""
