@@ -20,7 +20,7 @@ import torch
 from anomaly_nb.data import MVTec
 from anomaly_nb.metrics import auroc, pixel_metrics
 from anomaly_nb.models import PatchCore
-from anomaly_nb.models.patchcore import certify, greedy_coreset
+from anomaly_nb.models.patchcore import certify, flat, greedy_coreset
 from anomaly_nb.synthetic import Synthetic
 
 
@@ -51,7 +51,7 @@ def usual_loop(z, picks):
 def points(det, pictures):
     "All patch embeddings of `pictures`, projected as before the greedy choice"
     torch.manual_seed(det.seed)
-    rows = torch.cat([det.embed(det.observe(b.images)).permute(0, 2, 3, 1).flatten(0, 2)
+    rows = torch.cat([flat(det.embed(det.observe(b.images)))
                       for b in pictures.batches(32)])
     return rows @ (torch.randn(rows.shape[1], det.directions) / det.directions**.5)
 
@@ -90,7 +90,7 @@ def search(args, data):
         det.bank = bank[:round(len(bank) * share / args.coreset)]      # the order is greedy
         det(x)
         index = det.index
-        z = det.embed(det.observe(x)).permute(0, 2, 3, 1).flatten(0, 2)
+        z = flat(det.embed(det.observe(x)))
         norms = det.bank.square().sum(1)
 
         def plain():
@@ -127,7 +127,8 @@ def scores(args, data):
             det.neighbours, det.sigma = 1, 0
             plain = det.predict(data.test)
             good = plain.maps[pred.targets == 0]
-            inner = good[:, 8:-8, 8:-8].amax((1, 2))             # without the outermost cells
+            c = det.features.strides["layer2"]                   # pixels of a cell
+            inner = good[:, c:-c, c:-c].amax((1, 2))             # without the outermost cells
             of = lambda s: auroc(s, pred.targets)
             rows.append(dict(unblurred=of(plain.scores), blurred=of(pred.maps.amax((1, 2))),
                              reweighted=of(pred.scores),
@@ -142,10 +143,7 @@ def scores(args, data):
 def memory(args, data):
     det = PatchCore(args.backbone, weights=args.weights, coreset=args.coreset,
                     memory_gb=args.memory_gb, seed=args.seeds[0])
-    with torch.inference_mode():
-        for b in data.train.batches(32):
-            _, C, h, w = det.embed(det.observe(b.images)).shape
-            break
+    _, C, h, w = det.embed(det.observe(data.train[0].image[None])).shape
     t, _ = seconds(lambda: det.fit(data.train))
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{len(data.train):,} pictures, {len(data.train) * h * w:,} patches of {C} channels "

@@ -326,7 +326,7 @@ def reduce(self: PatchCore):
 def finish(self: PatchCore):
     "Choose the coreset. Its order is greedy: the first rows are a smaller coreset."
     taken, self.radii = self.choose(self.rows[:self.filled], self.picks)
-    self.bank, self.index = self.rows[taken], None
+    self.bank = self.rows[taken]
     del self.rows, self.projection
 
 # %% ../../nbs/13_patchcore.ipynb #7f585f2a
