@@ -5,20 +5,21 @@
 # %% auto #0
 __all__ = ['FORMAT', 'gaussian_kernel', 'upsample_blur_matrix', 'smooth_map', 'Predictions', 'Detector', 'pick_device', 'bar',
            'OnePassDetector', 'MeanPicture', 'principal_components', 'conformal_threshold', 'batch_dependence',
-           'DetectorFileError', 'read_header', 'load']
+           'DetectorFileError', 'read_header', 'load', 'TrainedDetector', 'Observed', 'cosine']
 
 # %% ../nbs/06_detector.ipynb #1f48632f
-import importlib, json, math, os
+import hashlib, importlib, json, math, os, time
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -104,7 +105,7 @@ class Detector(nn.Module):
 
     A subclass passes its arguments to `super().__init__` (they are saved and given
     back to it by `load`), keeps what it learned in buffers or parameters, and defines
-    `_fit(pictures, batch_size, progress)` and `score(features, size)`.
+    `_fit(pictures, batch_size, progress, checkpoint)` and `score(features, size)`.
     """
     registry = {}                                # class name -> class, for `load`
     presets = {}                                 # name -> arguments, for `--preset`
@@ -123,13 +124,22 @@ class Detector(nn.Module):
             self.config |= dict(backbone=backbone, layers=list(layers),
                                 weights=self.features.weights_name)
         self.input_size = self.threshold = self.calibration = self.data_summary = None
+        self.history, self.resumed = [], 0       # a row per epoch; those of earlier runs
+
+    @property
+    def device(self):
+        "Where the detector's tensors are."
+        return next(chain(self.buffers(), self.parameters())).device
 
 # %% ../nbs/06_detector.ipynb #d9f27cdd
 @patch
-def fit(self: Detector, data, batch_size=32, device="auto", progress=True):
+def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
+        checkpoint=None):
     """Learn from normal pictures (a `Pictures`, as `data.train`); returns self.
 
-    `device`: "auto" (CUDA where present, else CPU) or any torch device. Raises
+    `device`: "auto" (CUDA where present, else CPU) or any torch device. `checkpoint`: a
+    file from which a training that was killed goes on; one pass needs none. `batch_size`:
+    of reading and of one pass; a trained detector's steps take its own. Raises
     `DataError` without pictures or when one of them is labelled anomalous.
     """
     if not len(data):
@@ -140,7 +150,7 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True):
     self.input_size = self.threshold = self.calibration = None
     self.to(pick_device(device))
     with seeded(self.seed):
-        self._fit(data, batch_size, progress)
+        self._fit(data, batch_size, progress, checkpoint)
     self.input_size = tuple(data.size)
     self.data_summary = dict(n_train=len(data), resize=data.resize)
     return self.eval()
@@ -173,12 +183,11 @@ def predict_batches(self: Detector, data, batch_size=32, maps="input", progress=
     pictures or a list of files. `maps`: "input" for maps at the model's input size,
     "original" for a list of maps at each picture's own, None for none.
     """
-    device = next(self.buffers()).device
     batches, n = self._batches(data, batch_size)
     with bar(batches, n, "predict", progress) as steps:
         for b in steps:
             with torch.inference_mode():
-                scores, grid = self(b.images.to(device))
+                scores, grid = self(b.images.to(self.device))
             yield Predictions(
                 scores.cpu(), _at_size(grid, b, maps), b.targets, b.masks,
                 b.paths, b.defects, self.threshold)
@@ -275,8 +284,8 @@ class OnePassDetector(Detector):
     features is given for its shapes), `update(features)` and `finish()`.
     """
     @torch.no_grad()
-    def _fit(self, pictures, batch_size, progress):
-        device = next(self.buffers()).device
+    def _fit(self, pictures, batch_size, progress, checkpoint):
+        device = self.device
         self.progress = progress                     # for a `finish` that takes long
         steps = math.ceil(len(pictures) / batch_size)
         with bar(pictures.batches(batch_size), steps, "fit", progress) as batches:
@@ -393,6 +402,19 @@ FORMAT = 1
 class DetectorFileError(ValueError):
     "A file that is not a usable detector; the message names the file and why."
 
+def _write(path, tensors, name, header):
+    "A safetensors file with `header` as JSON under `name`: all of it or nothing."
+    path = Path(path).expanduser()
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, part,
+                  {name: json.dumps(header)})
+        with open(part, "rb+") as f: os.fsync(f.fileno())      # on the disk, then named
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
 @patch
 def save(self: Detector, path, include_backbone=True):
     """Write the fitted detector to `path` (.safetensors), all of it or nothing.
@@ -402,7 +424,7 @@ def save(self: Detector, path, include_backbone=True):
     """
     if self.input_size is None:
         raise RuntimeError(f"{type(self).__name__} is not fitted: call fit(data.train)")
-    tensors = {k: v.contiguous() for k, v in self.state_dict().items()
+    tensors = {k: v for k, v in self.state_dict().items()
                if include_backbone or not k.startswith("features.")}
     f = self.features
     header = dict(
@@ -410,32 +432,30 @@ def save(self: Detector, path, include_backbone=True):
         config=self.config,
         version=version("anomaly_nb"), input_size=self.input_size,
         threshold=self.threshold, calibration=self.calibration, data=self.data_summary,
+        history=self.history,
         backbone_included=include_backbone, tensors_sha256=tensors_sha256(tensors),
         weights_id=f and f.weights_id, weights_sha256=f and f.weights_sha256)
-    path = Path(path).expanduser()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, part, {"anomaly_nb": json.dumps(header)})
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return _write(path, tensors, "anomaly_nb", header)
 
 # %% ../nbs/06_detector.ipynb #8417530c
-def read_header(path):
-    """The JSON header of a saved detector, as a dict, without reading its tensors.
-
-    Raises `DetectorFileError` for a missing, damaged, foreign or newer file.
-    """
+def _metadata(path, name, remedy):
+    "What `_write` put under `name`, or None for a safetensors file without it."
     path = Path(path).expanduser()
     if not path.is_file():
         raise DetectorFileError(f"{path} does not exist")
     try:
         with safe_open(path, "pt") as f:
-            header = json.loads((f.metadata() or {}).get("anomaly_nb", "null"))
+            return json.loads((f.metadata() or {}).get(name, "null"))
     except (SafetensorError, OSError, ValueError) as e:
         raise DetectorFileError(f"{path} is damaged or no safetensors file ({e}); "
-                                "copy it again or save the detector again") from e
+                                f"{remedy}") from e
+
+def read_header(path):
+    """The JSON header of a saved detector, as a dict, without reading its tensors.
+
+    Raises `DetectorFileError` for a missing, damaged, foreign or newer file.
+    """
+    header = _metadata(path, "anomaly_nb", "copy it again or save the detector again")
     if header is None:
         raise DetectorFileError(f"{path} holds tensors, but no anomaly_nb detector; "
                                 "detectors are written by det.save(...)")
@@ -457,8 +477,7 @@ def load(path, device="auto", weights=None):
     if header["model"] not in Detector.registry:
         raise DetectorFileError(f"{path} holds a {header['model']}, which is not among "
                                 f"{sorted(Detector.registry)}; import its class first")
-    with safe_open(Path(path).expanduser(), "pt") as f:
-        tensors = {k: f.get_tensor(k) for k in f.keys()}
+    tensors = load_file(Path(path).expanduser())
     if tensors_sha256(tensors) != header["tensors_sha256"]:
         raise DetectorFileError(f"{path} is damaged: its tensors do not match their "
                                 "hash; copy it again or save the detector again")
@@ -490,5 +509,230 @@ def _restore(self: Detector, path, header, tensors, inside):
                                 f"{missing[:2]}, unexpected {extra[:2]}")
     self.input_size = tuple(header["input_size"])
     self.threshold, self.calibration = header["threshold"], header["calibration"]
-    self.data_summary = header["data"]
+    self.data_summary, self.history = header["data"], header.get("history", [])
     return self
+
+# %% ../nbs/06_detector.ipynb #ed6ae49b
+class TrainedDetector(Detector):
+    """A detector that is fitted by gradient steps on normal pictures.
+
+    A subclass defines `build()`, which makes its networks from `self.config` with fresh
+    weights, `make_optimiser()`, and `loss(observed)`, the mean over a batch of what
+    `observe` returns, a dict of tensors (B, ...). `validation`: share of the pictures
+    that no step sees; the weights with the smallest loss on them are kept (0: the last
+    ones). `patience`: epochs without a smaller one until training ends (None: never).
+    """
+    cache_bytes = 2 * 2**30                      # for what is observed of the pictures
+    checkpoint_seconds = 30                      # after these, at the end of an epoch
+
+    def __init__(self, backbone=None, layers=(), weights=None, seed=42, *, epochs,
+                 batch_size, validation=0.0, patience=None, **config):
+        if epochs < 1 or batch_size < 1 or not 0 <= validation < 1:
+            raise ValueError(f"epochs={epochs}, batch_size={batch_size}, validation="
+                             f"{validation}: give 1 or more, 1 or more, a share below 1")
+        if patience is not None and not (validation and patience >= 1):
+            raise ValueError(f"patience={patience} counts epochs without a better loss "
+                             "on held-out pictures: give 1 or more, and validation=0.2")
+        super().__init__(backbone, layers, weights, seed, epochs=epochs, batch_size=
+                         batch_size, validation=validation, patience=patience, **config)
+        self.epochs, self.batch_size = epochs, batch_size
+        self.validation, self.patience = validation, patience
+        with seeded(seed): self.build()
+
+    def step(self, observed):
+        "One gradient step on a batch of observations; its loss."
+        self.optimiser.zero_grad()
+        loss = self.loss(observed)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def after_epoch(self):
+        "Called when an epoch is done and `history` tells of it; for those who watch."
+
+# %% ../nbs/06_detector.ipynb #00c2264f
+class Observed:
+    """What `detector` observes of pictures, epoch after epoch. Computed once and kept
+    (`.kept`) when `.bytes`, for all pictures, are at most `detector.cache_bytes`."""
+    def __init__(self, detector, pictures, batch_size=32, progress=False):
+        self.detector, self.pictures, self.kept = detector, pictures, None
+        n = len(pictures)
+        first = self._observe(pictures.batches(1, [0]))
+        self.bytes = n * sum(v.nbytes for v in next(first).values())
+        if self.bytes > detector.cache_bytes: return
+        batches = pictures.batches(batch_size)
+        with bar(batches, math.ceil(n / batch_size), "observe", progress) as steps:
+            self.kept = _store(self._observe(steps), n)
+
+    def _observe(self, batches):
+        for b in batches:
+            with torch.no_grad():                # not around the yield: it would leak out
+                seen = self.detector.observe(b.images.to(self.detector.device))
+            yield seen
+
+    def batches(self, order, n):
+        "Observations of the pictures at the indices `order`, `n` at a time."
+        if self.kept is None:
+            return self._observe(self.pictures.batches(n, order.tolist()))
+        return ({k: v[i] for k, v in self.kept.items()} for i in order.split(n))
+
+# %% ../nbs/06_detector.ipynb #2e337f36
+def _store(parts, n):
+    "Dicts of tensors (B, ...), one after the other -> one dict of tensors (n, ...)."
+    kept, filled = {}, 0
+    for part in parts:
+        for k, v in part.items():
+            if k not in kept:
+                row = v[:1]                      # keeps the order of axes in memory
+                kept[k] = torch.empty_like(row.expand(n, *row.shape[1:]))
+            kept[k][filled:filled + len(v)] = v
+        filled += len(v)
+    return kept
+
+# %% ../nbs/06_detector.ipynb #bbd5b77c
+@patch
+def _epoch(self: TrainedDetector, seen, train, held, steps):
+    "Train on the pictures `train`, measure on `held`, note both in `history`."
+    start, epoch = time.perf_counter(), len(self.history) + 1
+    torch.manual_seed(self.seed * 100_003 + epoch)
+    self.train()
+    total = 0
+    order = train[torch.randperm(len(train))]
+    for observed in seen.batches(order, self.batch_size):
+        loss = self.step(observed)
+        total += loss.item() * len(next(iter(observed.values())))
+        steps.set_postfix(epoch=epoch, loss=f"{loss.item():.4g}", refresh=False)
+        steps.update()
+    self.eval()
+    row = dict(epoch=epoch, loss=total / len(train), validation=None)
+    if len(held):
+        row["validation"] = self._held_out_loss(seen, held)
+    self.history.append(row | dict(seconds=time.perf_counter() - start))
+    losses = [l for l in (row["loss"], row["validation"]) if l is not None]
+    if not all(map(math.isfinite, losses)):
+        raise RuntimeError(f"the losses of epoch {epoch} are {losses}: training has "
+                           "diverged; use a smaller learning rate")
+    if len(held) and row["validation"] == min(h["validation"] for h in self.history):
+        self.best = {k: v.clone() for k, v in self._learned().items()}
+
+@patch
+@torch.no_grad()
+def _held_out_loss(self: TrainedDetector, seen, held):
+    "Mean loss on the pictures `held`."
+    sizes = [len(i) for i in held.split(self.batch_size)]
+    losses = [self.loss(o).item() for o in seen.batches(held, self.batch_size)]
+    return sum(n * l for n, l in zip(sizes, losses)) / sum(sizes)
+
+@patch
+def _learned(self: TrainedDetector):
+    "The tensors that training changes, by name: all but the backbone's."
+    return {k: v for k, v in self.state_dict().items() if not k.startswith("features.")}
+
+# %% ../nbs/06_detector.ipynb #5e4450a6
+@patch
+def _fit(self: TrainedDetector, pictures, batch_size, progress, checkpoint):
+    device, held = self.device, round(self.validation * len(pictures))
+    if self.validation and not 0 < held < len(pictures):
+        raise DataError(f"{len(pictures)} training pictures are too few to hold out "
+                        f"{self.validation:.0%} of them; give more, or validation=0")
+    dice = torch.Generator().manual_seed(self.seed)
+    held, train = torch.randperm(len(pictures), generator=dice).tensor_split([held])
+    self.build()
+    self.to(device)
+    self.history, self.best, self.optimiser = [], None, self.make_optimiser()
+    run = checkpoint and self._run_facts(pictures)
+    if checkpoint: self._resume(checkpoint, run)
+    self.resumed = len(self.history)
+    if not self._finished():
+        seen = Observed(self, pictures, batch_size, progress)
+    left = self.epochs - self.resumed
+    with bar(None, left * math.ceil(len(train) / self.batch_size), "train",
+             progress) as steps:
+        written = time.monotonic()
+        while not self._finished():
+            self._epoch(seen, train, held, steps)
+            self.after_epoch()
+            if checkpoint and (self._finished() or
+                               time.monotonic() - written >= self.checkpoint_seconds):
+                self._write_checkpoint(checkpoint, run)
+                written = time.monotonic()
+    if self.best: self.load_state_dict(self.best, strict=False)
+    del self.best, self.optimiser
+
+# %% ../nbs/06_detector.ipynb #7c1d20aa
+@patch
+def _finished(self: TrainedDetector):
+    "Have all epochs been done, or did the held-out loss stop falling?"
+    losses = [h["validation"] for h in self.history]
+    if self.patience is None or not losses:
+        return len(losses) >= self.epochs
+    since = len(losses) - 1 - losses.index(min(losses))
+    return len(losses) >= self.epochs or since >= self.patience
+
+# %% ../nbs/06_detector.ipynb #7894c068
+@patch
+def _run_facts(self: TrainedDetector, pictures):
+    "What has to be equal for a run to be the same one."
+    free = ("epochs", "weights")                 # weights: a path, its hash counts
+    names = "\n".join(p.name for p in pictures.paths)        # their order matters too
+    facts = {k: v for k, v in self.config.items() if k not in free}
+    return json.loads(json.dumps(facts | dict(
+        model=type(self).__name__, size=pictures.size, resize=pictures.resize,
+        pictures=pictures.fingerprint(), order=hashlib.sha256(names.encode()).hexdigest(),
+        weights_sha256=self.features and self.features.weights_sha256)))
+
+@patch
+def _write_checkpoint(self: TrainedDetector, path, run):
+    "All that the next epoch needs, in one safetensors file."
+    memory = self.optimiser.state_dict()["state"]
+    tensors = self._learned() | {f"best.{k}": v for k, v in (self.best or {}).items()}
+    tensors |= {f"optimiser.{i}.{k}": v for i, state in memory.items()
+                for k, v in state.items() if v is not None}
+    _write(path, tensors, "anomaly_nb_training", dict(run=run, history=self.history))
+
+# %% ../nbs/06_detector.ipynb #7c1d20b1
+@patch
+def _resume(self: TrainedDetector, path, run):
+    "Go on where the checkpoint at `path` stands, if there is one; else do nothing."
+    path = Path(path).expanduser()
+    if not path.exists(): return
+    header = _metadata(path, "anomaly_nb_training", "remove it to start over")
+    if header is None:
+        raise DetectorFileError(f"{path} holds no training; name another file")
+    theirs = header["run"]
+    differs = [f"{k} {theirs.get(k)!r} there and {run.get(k)!r} here"
+               for k in run | theirs if theirs.get(k) != run.get(k)]
+    if differs:
+        raise DetectorFileError(f"{path} is of another training: {'; '.join(differs)}; "
+                                "name another file, or remove it to start over")
+    if len(header["history"]) > self.epochs:
+        raise DetectorFileError(f"{path} has done {len(header['history'])} epochs, more "
+                                f"than the {self.epochs} asked for; name another file")
+    self.history = header["history"]
+    if not self._restore_training(load_file(path)):
+        raise DetectorFileError(f"{path} was written for other networks, by an earlier "
+                                "version; remove it to start over")
+
+# %% ../nbs/06_detector.ipynb #7c1d20b3
+@patch
+def _restore_training(self: TrainedDetector, tensors):
+    "Put a checkpoint's tensors where they came from; do they fit?"
+    if (own := set(self._learned())) - set(tensors): return False
+    groups = self.optimiser.state_dict()["param_groups"]
+    memory, best = {}, {}
+    for name in set(tensors) - own:
+        kind, _, rest = name.partition(".")
+        if kind == "best": best[rest] = tensors[name].to(self.device)
+        else:
+            i, _, k = rest.partition(".")
+            memory.setdefault(int(i), {})[k] = tensors[name]
+    self.load_state_dict({k: tensors[k] for k in own}, strict=False)
+    self.optimiser.load_state_dict(dict(state=memory, param_groups=groups))
+    self.best = best or None
+    return True
+
+# %% ../nbs/06_detector.ipynb #654fe6dd
+def cosine(a, b, dim=1):
+    "Cosine of the angle between `a` and `b` along `dim`, a dimension or several."
+    lengths = torch.linalg.vector_norm(a, dim=dim) * torch.linalg.vector_norm(b, dim=dim)
+    return (a * b).sum(dim) / lengths.clamp_min(1e-8)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DEFAULT_TAGS', 'BUNDLED', 'WeightsError', 'seeded', 'tensors_sha256', 'read_weights', 'bundled_network',
-           'find_weights', 'Features']
+           'find_weights', 'Features', 'untrained_network']
 
 # %% ../nbs/03_features.ipynb #3c205702
 import difflib, hashlib, os, pickle
@@ -166,13 +166,16 @@ class Features(nn.Module):
     """Frozen feature maps of a timm `backbone` at named `layers`.
 
     `forward`: RGB pictures (B, 3, H, W), floats in [0, 1] -> dict layer -> (B, C, h, w).
-    `weights`: see `find_weights`. `layers` are timm's feature names, for a ResNet
-    "layer1" ... "layer4". Raises `WeightsError` or, for names, `ValueError`.
+    `weights`: see `find_weights`; `seed`: of "random" ones. `layers` are timm's feature
+    names, for a ResNet "layer1" ... "layer4". Raises `WeightsError` or `ValueError`.
     """
-    def __init__(self, backbone="resnet18", layers=("layer2", "layer3"), weights=None):
+    frozen = True
+
+    def __init__(self, backbone="resnet18", layers=("layer2", "layer3"), weights=None,
+                 seed=0):
         super().__init__()
         self.backbone, self.layers = backbone, tuple(layers)
-        net, self.weights_name = _load_net(backbone, weights)
+        net, self.weights_name = _load_net(backbone, weights, seed)
         self.weights_sha256 = tensors_sha256(
             {k: v for k, v in net.state_dict().items() if not _is_head(net)(k)})
         self._tap(net)
@@ -192,8 +195,14 @@ def _is_head(net):
     heads = (heads,) if isinstance(heads, str) else tuple(heads)
     return lambda name: name.startswith(tuple(h + "." for h in heads))
 
+# %% ../nbs/03_features.ipynb #60c3807b
+def untrained_network(backbone):
+    "The whole network called `backbone`, a timm name or \"bundled\", untrained."
+    return (bundled_network() if backbone == "bundled"
+            else timm.create_model(backbone, pretrained=False))
+
 # %% ../nbs/03_features.ipynb #2a5c2a07
-def _load_net(backbone, weights):
+def _load_net(backbone, weights, seed=0):
     "The whole timm network with `weights`, and their name."
     if backbone != "bundled" and backbone not in timm.list_models():
         near = difflib.get_close_matches(backbone, timm.list_models(), 3)
@@ -201,9 +210,8 @@ def _load_net(backbone, weights):
     kind, where = find_weights(backbone, weights)
     if kind == "hub":
         return _from_hub(backbone, where), where
-    with seeded(0):
-        net = (bundled_network() if backbone == "bundled"
-               else timm.create_model(backbone, pretrained=False))
+    with seeded(seed):
+        net = untrained_network(backbone)
     if kind == "random":
         return _switch_on(net), "random"
     _match(net, read_weights(where), where, _is_head(net))
@@ -248,5 +256,13 @@ def forward(self: Features, images):
 # %% ../nbs/03_features.ipynb #ee1dfe57
 @patch
 def train(self: Features, mode=True):
-    "Stay in evaluation mode whatever `mode` says: the backbone is frozen."
-    return super(Features, self).train(False)
+    "Stay in evaluation mode whatever `mode` says, unless `unfreeze` was called."
+    return super(Features, self).train(mode and not self.frozen)
+
+# %% ../nbs/03_features.ipynb #67b7094b
+@patch
+def unfreeze(self: Features):
+    "Let the network learn, BatchNorm included, as a student does; returns self."
+    self.frozen = False
+    self.net.requires_grad_(True)
+    return self

@@ -332,7 +332,8 @@ def plot_ellipse(ax, mean, cov, r=2, **kwargs) -> Ellipse:
 # %% ../nbs/05_viz.ipynb #19b8e4f6
 def plot_sweep(x, ys, xlabel, ylabel, labels=None, logx=False):
     """Figure: `ys` (k,) or (k, seeds) over `x` (k,) numbers or names: line of means,
-    band from min to max. With `labels`, `ys` is a sequence with one such array each."""
+    band from min to max. With `labels`, `ys` is a sequence with one such array each.
+    Up to 12 numbers are marked on the axis, more get round ones."""
     x, curves = list(x), [ys] if labels is None else list(ys)
     fig, ax = new_figure(5, 3.2)
     for i, (y, label) in enumerate(zip(curves, _titles(labels, len(curves)))):
@@ -344,7 +345,7 @@ def plot_sweep(x, ys, xlabel, ylabel, labels=None, logx=False):
         if y.shape[1] > 1:
             ax.fill_between(x, y.min(1), y.max(1), color=colour, alpha=0.2, lw=0)
     if logx: ax.set_xscale("log")
-    if not isinstance(x[0], str):
+    if not isinstance(x[0], str) and len(x) <= 12:
         ax.set_xticks(x, [f"{v:g}" for v in x])
         ax.set_xticks([], minor=True)
     ax.set(xlabel=xlabel, ylabel=ylabel)
