@@ -6,8 +6,12 @@ from .dfkde import DFKDE
 from .dfm import DFM
 from .padim import PaDiM
 from .patchcore import PatchCore
+from .reverse_distillation import ReverseDistillation
+from .stfpm import STFPM
 
-MODELS = {"dfkde": DFKDE, "dfm": DFM, "padim": PaDiM, "patchcore": PatchCore}
+MODELS = {"dfkde": DFKDE, "dfm": DFM, "padim": PaDiM, "patchcore": PatchCore,
+          "stfpm": STFPM,
+          "reverse_distillation": ReverseDistillation}
 BASELINES = {"mean_picture": MeanPicture}  # what a model has to beat; not in "all"
 
 
