@@ -81,7 +81,7 @@ KEY = ("data_hash", "category", "model", "backbone", "weights_sha256", "config",
 COLUMNS = (
     "schema", "dataset", "data_hash", "model", "backbone", "weights", "weights_sha256",
     "config", "category", "size", "seed", "n_train", "n_test_good", "n_test_bad",
-    "image_auroc", "image_auroc_low", "image_auroc_high", "image_auroc_by_defect",
+    "epochs", "image_auroc", "image_auroc_low", "image_auroc_high", "image_auroc_by_defect",
     "image_aupr", "image_f1", "image_f1_floor", "pixel_auroc", "pixel_f1", "aupro",
     "fit_seconds", "predict_ms_per_image", "backbone_ms_per_image", "peak_memory_mb",
     "threads", "device", "version", "status", "error")
@@ -92,7 +92,7 @@ def identity(job):
     backbone, name, sha, config = _model_facts(job.model, job.backbone, job.weights,
                                                job.config)
     return dict(
-        schema=2, dataset=Path(job.root).expanduser().resolve().name, data_hash=data_hash,
+        schema=3, dataset=Path(job.root).expanduser().resolve().name, data_hash=data_hash,
         model=job.model, backbone=backbone, weights=name, weights_sha256=sha,
         config=config, category=job.category, size=job.size, seed=job.seed, **counts,
         version=version("anomaly_nb"))
@@ -112,14 +112,14 @@ def _peak_mb():
 @torch.inference_mode()
 def _floor_ms(det, pictures, batch_size):
     "Milliseconds a picture of the cut backbone alone, reading not counted."
-    device, seconds = next(det.buffers()).device, 0.0
+    seconds = 0.0
     for i, b in enumerate(pictures.batches(batch_size)):
-        x = b.images.to(device)
+        x = b.images.to(det.device)
         if i == 0:
             det.observe(x)                           # warm up
         start = time.perf_counter()
         det.observe(x)
-        _wait(device)
+        _wait(det.device)
         seconds += time.perf_counter() - start
     return seconds / len(pictures) * 1e3
 
@@ -129,15 +129,17 @@ def _wait(device):
         torch.cuda.synchronize(device)
 
 # %% ../nbs/20_benchmark.ipynb #2f90b328
-def run_job(job, figure=None, batch_size=32):
+def run_job(job, figure=None, checkpoint=None, batch_size=32):
     """Fit, predict and measure `job` in this process; the finished row as a dict.
 
     `figure`: a PNG file for one picture of each defect kind with mask and map.
+    `checkpoint`: a file from which a killed training goes on, its seconds counted.
     """
     data, row = job.data(), identity(job)
     det = job.detector()
     start = time.perf_counter()
-    det.fit(data.train, batch_size, job.device, progress=False)
+    det.fit(data.train, batch_size, job.device, progress=False, checkpoint=checkpoint)
+    earlier = sum(h["seconds"] for h in det.history[:det.resumed])
     fitted = time.perf_counter()
     pred = det.predict(data.test, batch_size, progress=False)
     done = time.perf_counter()
@@ -146,11 +148,11 @@ def run_job(job, figure=None, batch_size=32):
     known["image_auroc_by_defect"] = json.dumps(_by_defect(pred))
     if figure:
         save_png(figure, _examples(data.test, pred))
-    device = next(det.buffers()).device
+    device = det.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     floor = _floor_ms(det, data.test, batch_size) if det.features else ""
     return row | known | dict(
-        fit_seconds=fitted - start, predict_ms_per_image=(done - fitted) / len(pred) * 1e3,
+        epochs=_epochs(det), fit_seconds=fitted - start + earlier, predict_ms_per_image=(done - fitted) / len(pred) * 1e3,
         backbone_ms_per_image=floor,
         peak_memory_mb=peak, threads=torch.get_num_threads(), device=name, status="ok")
 
@@ -161,6 +163,11 @@ def _by_defect(pred):
     kinds = sorted(set(labels[pred.targets.numpy() == 1]))
     of = lambda kind: (pred.targets.numpy() == 0) | (labels == kind)
     return {k: round(auroc(pred.scores[of(k)], pred.targets[of(k)]), 4) for k in kinds}
+
+def _epochs(det):
+    "Epochs done of those of the published schedule, as 60/100; blank without training."
+    if not det.history: return ""
+    return f"{len(det.history)}/{inspect.signature(type(det)).parameters['epochs'].default}"
 
 def _examples(pictures, pred):
     "A figure of the middle picture by score of each defect kind, normal ones first."
@@ -176,12 +183,13 @@ def _examples(pictures, pred):
                      None if pred.masks is None else pred.masks[chosen], titles=titles)
 
 # %% ../nbs/20_benchmark.ipynb #9449e213
-def run_fresh(job, figure=None):
+def run_fresh(job, figure=None, checkpoint=None):
     "`run_job` in a process of its own; a failure of any kind is a row that says why."
     with tempfile.TemporaryDirectory() as folder:
         answer, log = Path(folder) / "row.json", Path(folder) / "log"
         log.touch()
-        status = _ask([asdict(job), figure and str(figure), str(answer), str(log)])
+        files = [f and str(f) for f in (figure, checkpoint, answer, log)]
+        status = _ask([asdict(job), *files])
         if status == 0:
             return json.loads(answer.read_text())
         printed = log.read_text(errors="replace").strip().splitlines()
@@ -219,12 +227,12 @@ def _help():
 
 def _work(line):
     "Body of a job's process: run it, write its row, and end."
-    job, figure, answer, log = json.loads(line)
+    job, figure, checkpoint, answer, log = json.loads(line)
     file = os.open(log, os.O_WRONLY | os.O_APPEND)
     status = 1
     try:
         for stream in (1, 2): os.dup2(file, stream)
-        Path(answer).write_text(json.dumps(run_job(Job(**job), figure)))
+        Path(answer).write_text(json.dumps(run_job(Job(**job), figure, checkpoint)))
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -274,7 +282,8 @@ class Results:
         out.writeheader()
         out.writerows(self.rows())
         text.seek(0)
-        texts = dict.fromkeys(("data_hash", "backbone", "weights", "weights_sha256"), str)
+        texts = dict.fromkeys(
+            ("data_hash", "backbone", "weights", "weights_sha256", "epochs"), str)
         return pd.read_csv(text, dtype=texts).fillna({k: "" for k in texts})
 
 # %% ../nbs/20_benchmark.ipynb #07378abe
@@ -296,9 +305,10 @@ def run(jobs, out, figures=None, progress=True):
     """Run `jobs` one after the other, each in its own process; the results file's rows
     of these jobs as a DataFrame.
 
-    `out`: the CSV file; jobs that it holds with status ok are not run again.
-    `figures`: a folder for one PNG a job. Costs are comparable because nothing else of
-    the run is at work meanwhile.
+    `out`: the CSV file; jobs that it holds with status ok are not run again. A training
+    that was killed goes on from a file beside it, OUT.HASH.training. `figures`: a folder
+    for one PNG a job. Costs are comparable because nothing else of the run is at work
+    meanwhile.
     """
     store = Results(out)
     store.path.parent.mkdir(parents=True, exist_ok=True)
@@ -307,7 +317,10 @@ def run(jobs, out, figures=None, progress=True):
     with bar(todo, len(todo), "benchmark", progress) as steps:
         for job in steps:
             name = f"{job.category}-{job.model}-{job.backbone}-{job.seed}.png"
-            store.append(run_fresh(job, figures and Path(figures) / name))
+            key = hashlib.sha256(repr(_key(identity(job))).encode()).hexdigest()[:12]
+            checkpoint = store.path.with_name(f"{store.path.name}.{key}.training")
+            store.append(row := run_fresh(job, figures and Path(figures) / name, checkpoint))
+            if row["status"] == "ok": checkpoint.unlink(missing_ok=True)
     wanted = {_key(identity(j)) for j in jobs}
     frame = store.frame()
     return frame[[_key(r) in wanted for r in store.rows()]].reset_index(drop=True)
@@ -330,6 +343,7 @@ def summary(frame):
     spread = groups.image_auroc.agg(lambda v: v.max() - v.min())
     means.insert(1, "image_auroc_spread", spread)
     means.insert(0, "seeds", groups.seed.count())
+    means.insert(1, "epochs", groups.epochs.first())       # done/published schedule
     return means.reset_index()
 
 def by_defect(frame):
@@ -342,13 +356,16 @@ def by_defect(frame):
     return table.pivot_table("auroc", ["category", "defect"], "model", sort=False)
 
 # %% ../nbs/20_benchmark.ipynb #eeaa6386
-def demo(out="out", n_train=60, n_good=20, n_bad=8):
-    """Benchmark all models on the synthetic set; leaves `out`/results.csv, `out`/figures
-    and `out`/index.html, prints the table and returns the rows as a DataFrame."""
+def demo(out="out", n_train=60, n_good=20, n_bad=8, size=128):
+    """Benchmark all models on the synthetic set, trained ones with their preset "quick";
+    leaves `out`/results.csv, `out`/figures and `out`/index.html, prints the table and
+    returns the rows as a DataFrame. `size` of the pictures in pixels."""
     out = Path(out)
-    root = write(out / "data", n_train=n_train, n_good=n_good, n_bad=n_bad)
-    jobs = [Job(str(root), c, m, "bundled", seed=0)
-            for m in (*models.BASELINES, *models.MODELS) for c in CATEGORIES]
+    root = write(out / "data", n_train=n_train, n_good=n_good, n_bad=n_bad, size=size)
+    quick = {m: json.dumps(cls.presets.get("quick", {}))   # for those that train
+             for m, cls in (models.BASELINES | models.MODELS).items()}
+    jobs = [Job(str(root), c, m, "bundled", size=size, seed=0, config=quick[m])
+            for m in quick for c in CATEGORIES]
     (out / "figures").mkdir(parents=True, exist_ok=True)
     frame = run(jobs, out / "results.csv", out / "figures")
     shown = summary(frame).drop(columns=["config", "weights"]).round(3)

@@ -63,10 +63,12 @@ def train(a):
     data = MVTec(a.data, a.category, a.size, holdout=a.calibrate)
     det = benchmark.Job(a.data, a.category, a.model, a.backbone, a.weights, a.size, a.seed,
                         json.dumps(settings(a.model, a.set, a.preset))).detector()
-    det.fit(data.train, device=a.device)
+    checkpoint = Path(f"{a.out}.training")           # where a killed training goes on
+    det.fit(data.train, device=a.device, checkpoint=checkpoint)
     if a.calibrate:
         det.calibrate(data.holdout, a.fpr)
     det.save(a.out)
+    checkpoint.unlink(missing_ok=True)
     limit = "no threshold" if det.threshold is None else f"threshold {det.threshold:.6g}"
     print(f"{a.out}: {a.model} on {len(data.train)} pictures, {limit}")
 
