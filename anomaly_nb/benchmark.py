@@ -152,7 +152,8 @@ def run_job(job, figure=None, checkpoint=None, batch_size=32):
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     floor = _floor_ms(det, data.test, batch_size) if det.features else ""
     return row | known | dict(
-        epochs=_epochs(det), fit_seconds=fitted - start + earlier, predict_ms_per_image=(done - fitted) / len(pred) * 1e3,
+        epochs=_epochs(det), fit_seconds=fitted - start + earlier,
+        predict_ms_per_image=(done - fitted) / len(pred) * 1e3,
         backbone_ms_per_image=floor,
         peak_memory_mb=peak, threads=torch.get_num_threads(), device=name, status="ok")
 

@@ -416,6 +416,11 @@ def _write(path, tensors, name, header):
     return path
 
 @patch
+def _learned(self: Detector):
+    "All tensors but the backbone's, by name."
+    return {k: v for k, v in self.state_dict().items() if not k.startswith("features.")}
+
+@patch
 def save(self: Detector, path, include_backbone=True):
     """Write the fitted detector to `path` (.safetensors), all of it or nothing.
 
@@ -424,8 +429,7 @@ def save(self: Detector, path, include_backbone=True):
     """
     if self.input_size is None:
         raise RuntimeError(f"{type(self).__name__} is not fitted: call fit(data.train)")
-    tensors = {k: v for k, v in self.state_dict().items()
-               if include_backbone or not k.startswith("features.")}
+    tensors = self.state_dict() if include_backbone else self._learned()
     f = self.features
     header = dict(
         format=FORMAT, model=type(self).__name__, module=type(self).__module__,
@@ -623,11 +627,6 @@ def _held_out_loss(self: TrainedDetector, seen, held):
     losses = [self.loss(o).item() for o in seen.batches(held, self.batch_size)]
     return sum(n * l for n, l in zip(sizes, losses)) / sum(sizes)
 
-@patch
-def _learned(self: TrainedDetector):
-    "The tensors that training changes, by name: all but the backbone's."
-    return {k: v for k, v in self.state_dict().items() if not k.startswith("features.")}
-
 # %% ../nbs/06_detector.ipynb #5e4450a6
 @patch
 def _fit(self: TrainedDetector, pictures, batch_size, progress, checkpoint):
@@ -640,8 +639,9 @@ def _fit(self: TrainedDetector, pictures, batch_size, progress, checkpoint):
     self.build()
     self.to(device)
     self.history, self.best, self.optimiser = [], None, self.make_optimiser()
-    run = checkpoint and self._run_facts(pictures)
-    if checkpoint: self._resume(checkpoint, run)
+    if checkpoint:
+        run = self._run_facts(pictures)
+        self._resume(checkpoint, run)
     self.resumed = len(self.history)
     if not self._finished():
         seen = Observed(self, pictures, batch_size, progress)

@@ -117,7 +117,7 @@ class ReverseDistillation(TrainedDetector):
 def build(self: ReverseDistillation):
     "Bottleneck and decoder for the backbone's layers, with fresh weights."
     f, channels = self.features, list(self.features.channels.values())
-    grown = [(c, s) for c, s in zip(channels, f.strides.values())]
+    grown = list(zip(channels, f.strides.values()))
     if grown != [(channels[0] * 2**i, grown[0][1] * 2**i) for i in range(len(grown))]:
         raise ValueError(f"layers {f.layers} have (channels, stride) {grown}; both have "
                          "to double from one to the next, as from layer1 to layer3")
