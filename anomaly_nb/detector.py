@@ -525,6 +525,7 @@ class TrainedDetector(Detector):
     `observe` returns, a dict of tensors (B, ...). `validation`: share of the pictures
     that no step sees; the weights with the smallest loss on them are kept (0: the last
     ones). `patience`: epochs without a smaller one until training ends (None: never).
+    A score that needs constants from the trained networks learns them in `finish`.
     """
     cache_bytes = 2 * 2**30                      # for what is observed of the pictures
     checkpoint_seconds = 30                      # after these, at the end of an epoch
@@ -553,6 +554,9 @@ class TrainedDetector(Detector):
 
     def after_epoch(self):
         "Called when an epoch is done and `history` tells of it; for those who watch."
+
+    def finish(self, seen):
+        "Called with the final weights and the training observations, batch by batch."
 
 # %% ../nbs/06_detector.ipynb #00c2264f
 class Observed:
@@ -643,8 +647,7 @@ def _fit(self: TrainedDetector, pictures, batch_size, progress, checkpoint):
         run = self._run_facts(pictures)
         self._resume(checkpoint, run)
     self.resumed = len(self.history)
-    if not self._finished():
-        seen = Observed(self, pictures, batch_size, progress)
+    seen = Observed(self, pictures, batch_size, progress)
     left = self.epochs - self.resumed
     with bar(None, left * math.ceil(len(train) / self.batch_size), "train",
              progress) as steps:
@@ -657,6 +660,8 @@ def _fit(self: TrainedDetector, pictures, batch_size, progress, checkpoint):
                 self._write_checkpoint(checkpoint, run)
                 written = time.monotonic()
     if self.best: self.load_state_dict(self.best, strict=False)
+    self.eval()
+    with torch.no_grad(): self.finish(seen.batches(train, self.batch_size))
     del self.best, self.optimiser
 
 # %% ../nbs/06_detector.ipynb #7c1d20aa

@@ -2,16 +2,18 @@
 import difflib
 
 from ..detector import MeanPicture
+from .cflow import CFlow
 from .dfkde import DFKDE
 from .dfm import DFM
+from .ganomaly import GANomaly
 from .padim import PaDiM
 from .patchcore import PatchCore
 from .reverse_distillation import ReverseDistillation
 from .stfpm import STFPM
 
 MODELS = {"dfkde": DFKDE, "dfm": DFM, "padim": PaDiM, "patchcore": PatchCore,
-          "stfpm": STFPM,
-          "reverse_distillation": ReverseDistillation}
+          "stfpm": STFPM, "reverse_distillation": ReverseDistillation, "cflow": CFlow,
+          "ganomaly": GANomaly}
 BASELINES = {"mean_picture": MeanPicture}  # what a model has to beat; not in "all"
 
 

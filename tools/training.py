@@ -1,25 +1,26 @@
 #!/usr/bin/env python
-"""What training STFPM and Reverse Distillation costs, and how they learn.
+"""What training a model costs, and how it learns.
 
-    python tools/distillation.py step  ~/data/mvtec transistor   # a step against its parts
-    python tools/distillation.py cache ~/data/mvtec transistor   # asking the teacher once
-    python tools/distillation.py curve ~/data/mvtec transistor --epochs 40   # over epochs
+    python tools/training.py step  ~/data/mvtec transistor   # a step against its parts
+    python tools/training.py cache ~/data/mvtec transistor   # observing the pictures once
+    python tools/training.py curve ~/data/mvtec transistor --epochs 40   # over epochs
 
 `curve` looks at the test set while training, for your eyes; nothing is chosen by it. --model,
 --backbone, --weights, --seed and --set as in `anomaly_nb benchmark`; --checkpoint for a
 `curve` that may be killed. "drawn" for the data is the synthetic set.
 """
 import argparse
+import json
 import statistics
 import time
 
 import torch
 
+from anomaly_nb.benchmark import Job
 from anomaly_nb.cli import settings
 from anomaly_nb.data import MVTec
 from anomaly_nb.detector import Observed
 from anomaly_nb.metrics import auroc
-from anomaly_nb.models import by_name
 from anomaly_nb.synthetic import Synthetic
 
 
@@ -42,19 +43,19 @@ def step(det, data):
     images = torch.stack([data.train[i].image for i in range(det.batch_size)]).to(det.device)
     seen = det.observe(images)
 
-    def student():
+    def learn():
         det.optimiser.zero_grad()
         det.loss(seen).backward()
 
-    parts = {"teacher forward": milliseconds(lambda: det.observe(images)),
-             "student forward and backward": milliseconds(student),
+    parts = {"observing the pictures": milliseconds(lambda: det.observe(images)),
+             "loss and its gradient": milliseconds(learn),
              "optimiser": milliseconds(det.optimiser.step)}
     whole = milliseconds(lambda: det.step(det.observe(images)))
     kept = milliseconds(lambda: det.step(seen))
     for name, ms in parts.items():
         print(f"{name:30} {ms:8.1f} ms a batch of {det.batch_size}")
     print(f"{'whole step':30} {whole:8.1f} ms, {whole / sum(parts.values()) - 1:+.1%} over "
-          f"the sum\n{'with the teacher kept':30} {kept:8.1f} ms, {kept / whole:.2f} of it")
+          f"the sum\n{'with observations kept':30} {kept:8.1f} ms, {kept / whole:.2f} of it")
 
 
 def epoch_seconds(det, data):
@@ -87,16 +88,19 @@ def curve(det, data, every, checkpoint):
         last = det.history[-1]
         if last["epoch"] % every and last["epoch"] != 1:
             return
-        scores, maps = [], []
-        with torch.inference_mode():
-            for x in images.split(20):
-                s, m = det.score(det.observe(x.to(det.device)), data.test.size)
-                scores.append(s.cpu()), maps.append(m.cpu())
+        with torch.no_grad():
+            det.finish(det.observe(b.images.to(det.device)) for b in data.train.batches(20))
+            found = [det.score(det.observe(x.to(det.device)), data.test.size)
+                     for x in images.split(20)]
+        scores = torch.cat([s.cpu() for s, _ in found])
         held = last["validation"]
-        print(f"epoch {last['epoch']:4} of {det.epochs}  loss {last['loss']:.4f}  held out "
-              f"{'-' if held is None else format(held, '.4f')}  image AUROC "
-              f"{auroc(torch.cat(scores), targets):.4f}  pixel AUROC "
-              f"{auroc(torch.cat(maps).flatten(), masks.flatten()):.4f}", flush=True)
+        line = (f"epoch {last['epoch']:4} of {det.epochs}  loss {last['loss']:.4f}  held out "
+                f"{'-' if held is None else format(held, '.4f')}  image AUROC "
+                f"{auroc(scores, targets):.4f}")
+        if found[0][1] is not None:
+            maps = torch.cat([m.cpu() for _, m in found])
+            line += f"  pixel AUROC {auroc(maps.flatten(), masks.flatten()):.4f}"
+        print(line, flush=True)
 
     det.after_epoch = watch
     det.fit(data.train, progress=False, checkpoint=checkpoint)
@@ -124,7 +128,8 @@ def main():
     chosen = settings(args.model, args.set)
     if args.epochs:
         chosen["epochs"] = args.epochs
-    det = by_name(args.model)(args.backbone, weights=args.weights, seed=args.seed, **chosen)
+    det = Job(args.data, args.category, args.model, args.backbone, args.weights, args.size,
+              args.seed, json.dumps(chosen)).detector()
     det.to("cuda" if torch.cuda.is_available() else "cpu")
     if args.what == "curve":
         curve(det, data, args.every, args.checkpoint)
