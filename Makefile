@@ -38,7 +38,8 @@ clean:
 	rm -rf .venv out build *.egg-info
 
 # A stamp file: the environment is made again only when what it holds was edited.
-# Of the many thousand files most are never imported: Python compiles those that are.
+# Of the many thousand files most are never imported; those that are get compiled here, once,
+# also where PYTHONDONTWRITEBYTECODE would have every new process do it again (15 s each).
 $(READY): settings.ini setup.py pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found." \
 	  "Name a Python $(MIN_PYTHON) or newer: make PYTHON=/path/to/python3"; exit 1; }
@@ -50,6 +51,7 @@ $(READY): settings.ini setup.py pyproject.toml
 	  "this takes minutes, once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --no-compile -e '.[dev]'
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c "import anomaly_nb.cli, distributed"
 	@touch $@
 
 $(LAB): $(READY)

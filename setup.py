@@ -23,6 +23,7 @@ setup(
     packages=find_packages(include=["anomaly_nb", "anomaly_nb.*"]),
     package_data={"anomaly_nb": ["weights/*.safetensors", "results/*.csv"]},
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split()},
+    extras_require={k.removesuffix("_requirements"): v.split() for k, v in cfg.items()
+                    if k.endswith("_requirements")},
     entry_points={"console_scripts": cfg["console_scripts"].split()},
 )

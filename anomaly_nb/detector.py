@@ -10,7 +10,7 @@ __all__ = ['FORMAT', 'gaussian_kernel', 'upsample_blur_matrix', 'smooth_map', 'P
 # %% ../nbs/06_detector.ipynb #1f48632f
 import hashlib, importlib, json, math, os, time
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -560,15 +560,21 @@ class TrainedDetector(Detector):
 
 # %% ../nbs/06_detector.ipynb #00c2264f
 class Observed:
-    """What `detector` observes of pictures, epoch after epoch. Computed once and kept
-    (`.kept`) when `.bytes`, for all pictures, are at most `detector.cache_bytes`."""
-    def __init__(self, detector, pictures, batch_size=32, progress=False):
+    """What `detector` observes of pictures, epoch after epoch. `keep` computes it once
+    for all when `.bytes` are at most `detector.cache_bytes`; else each batch is observed
+    again whenever it is asked for."""
+    def __init__(self, detector, pictures):
         self.detector, self.pictures, self.kept = detector, pictures, None
-        n = len(pictures)
-        first = self._observe(pictures.batches(1, [0]))
-        self.bytes = n * sum(v.nbytes for v in next(first).values())
-        if self.bytes > detector.cache_bytes: return
-        batches = pictures.batches(batch_size)
+
+    @cached_property
+    def bytes(self):
+        "What the observations of all pictures take."
+        first = next(self._observe(self.pictures.batches(1, [0])))
+        return len(self.pictures) * sum(v.nbytes for v in first.values())
+
+    def keep(self, batch_size=32, progress=False):
+        if self.bytes > self.detector.cache_bytes: return
+        n, batches = len(self.pictures), self.pictures.batches(batch_size)
         with bar(batches, math.ceil(n / batch_size), "observe", progress) as steps:
             self.kept = _store(self._observe(steps), n)
 
@@ -647,7 +653,8 @@ def _fit(self: TrainedDetector, pictures, batch_size, progress, checkpoint):
         run = self._run_facts(pictures)
         self._resume(checkpoint, run)
     self.resumed = len(self.history)
-    seen = Observed(self, pictures, batch_size, progress)
+    seen = Observed(self, pictures)
+    if not self._finished(): seen.keep(batch_size, progress)
     left = self.epochs - self.resumed
     with bar(None, left * math.ceil(len(train) / self.batch_size), "train",
              progress) as steps:

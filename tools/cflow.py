@@ -26,8 +26,8 @@ def likelihoods(det, pictures):
 
 
 def relative(logp, peaks, size):
-    "The paper's sum of likelihoods, each divided by its largest"
-    return sum(smooth_map((p - m).exp(), size, 0) for p, m in zip(logp, peaks))
+    "The paper's sum of likelihoods, each divided by its peak and at most 1, as in CFlow"
+    return sum(smooth_map((p - m).clamp_max(0).exp(), size, 0) for p, m in zip(logp, peaks))
 
 
 def by_batch(logp, size, n):

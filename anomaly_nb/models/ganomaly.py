@@ -127,6 +127,10 @@ def generator_losses(self: GANomaly, x):
             F.mse_loss(again, z)], rebuilt
 
 @patch
+def _weighted(self: GANomaly, losses):
+    return sum(w * l for w, l in zip(self.config["balance"], losses))
+
+@patch
 def discriminator_loss(self: GANomaly, x, rebuilt):
     "Cross-entropy of the verdicts: 1 for the pictures x, 0 for rebuilt ones."
     real, fake = (self.discriminator(v).flatten() for v in (x, rebuilt))
@@ -136,8 +140,7 @@ def discriminator_loss(self: GANomaly, x, rebuilt):
 @patch
 def loss(self: GANomaly, seen):
     "The generator's weighted loss."
-    return sum(w * l for w, l in zip(self.config["balance"],
-                                     self.generator_losses(seen["x"])[0]))
+    return self._weighted(self.generator_losses(seen["x"])[0])
 
 # %% ../../nbs/17_ganomaly.ipynb #7143e814
 @patch
@@ -153,7 +156,7 @@ def step(self: GANomaly, seen):
     x, d = seen["x"], self.discriminator
     d.requires_grad_(False)
     losses, rebuilt = self.generator_losses(x)
-    loss = sum(w * l for w, l in zip(self.config["balance"], losses))
+    loss = self._weighted(losses)
     self._update(loss)
     d.requires_grad_(True)
     verdicts = self.discriminator_loss(x, rebuilt.detach())
