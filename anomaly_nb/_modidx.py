@@ -37,7 +37,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'anomaly_nb.benchmark._peak_mb': ('benchmark.html#_peak_mb', 'anomaly_nb/benchmark.py'),
                                       'anomaly_nb.benchmark._read_maps': ('benchmark.html#_read_maps', 'anomaly_nb/benchmark.py'),
                                       'anomaly_nb.benchmark._release': ('benchmark.html#_release', 'anomaly_nb/benchmark.py'),
-                                      'anomaly_nb.benchmark._size': ('benchmark.html#_size', 'anomaly_nb/benchmark.py'),
+                                      'anomaly_nb.benchmark._stat': ('benchmark.html#_stat', 'anomaly_nb/benchmark.py'),
                                       'anomaly_nb.benchmark._take': ('benchmark.html#_take', 'anomaly_nb/benchmark.py'),
                                       'anomaly_nb.benchmark._wait': ('benchmark.html#_wait', 'anomaly_nb/benchmark.py'),
                                       'anomaly_nb.benchmark._whole_lines': ('benchmark.html#_whole_lines', 'anomaly_nb/benchmark.py'),

@@ -7,7 +7,7 @@ __all__ = ['KEY', 'COLUMNS', 'COSTS', 'Job', 'identity', 'run_job', 'Results', '
            'by_defect', 'demo']
 
 # %% ../nbs/20_benchmark.ipynb #ca32db7a
-import csv, getpass, hashlib, html, inspect, io, json, os, shutil, sys, tempfile, time
+import csv, hashlib, html, inspect, io, json, os, shutil, sys, tempfile, time, warnings
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -24,6 +24,7 @@ from . import models
 from .data import MVTec
 from .detector import bar
 from .engines import ProcessFailed, dask, local
+from .features import find_weights
 from .metrics import auroc
 from .synthetic import CATEGORIES, write
 from .viz import save_png, show_images, show_maps
@@ -122,14 +123,14 @@ def _peak_mb():
 def _floor_ms(det, pictures, batch_size):
     "Milliseconds a picture of the cut backbone alone, reading not counted."
     seconds = 0.0
-    for i, b in enumerate(pictures.batches(batch_size)):
-        x = b.images.to(det.device)
-        if i == 0:
-            det.observe(x)                           # warm up
-        start = time.perf_counter()
-        det.observe(x)
-        _wait(det.device)
-        seconds += time.perf_counter() - start
+    for b in pictures.batches(batch_size):
+        x, laps = b.images.to(det.device), []
+        for _ in range(3):                           # the first one warms up
+            start = time.perf_counter()
+            det.observe(x)
+            _wait(det.device)
+            laps.append(time.perf_counter() - start)
+        seconds += min(laps)
     return seconds / len(pictures) * 1e3
 
 def _decode_ms(pictures, batch_size):
@@ -237,7 +238,7 @@ class Results:
             lines = f.read(kept).decode().splitlines()
         if lines and lines[0] != ",".join(COLUMNS):
             raise ValueError(f"{self.path} is not a results file of this version: its "
-                             f"header starts {lines[0][:60]!r}; name another --out")
+                             f"header starts {lines[0][:60]!r}; name another file")
         return list({tuple(r[k] for k in KEY): r for r in csv.DictReader(lines)}.values())
 
     def done(self):
@@ -286,11 +287,12 @@ class FeatureCache:
         "From now on this `Features` looks here before it computes."
         self.folder.mkdir(parents=True, exist_ok=True)
         os.utime(self.folder)                            # used just now
-        compute, weights = features.forward, features.weights_sha256[:16]
+        compute = features.forward
         def forward(images):
+            made_by = f"{features.weights_sha256[:16]}.{torch.__version__}.{images.device.type}"
             names = [hashlib.sha256(x).hexdigest()[:32] for x in
                      np.ascontiguousarray(images.cpu())]
-            files = {l: [self.folder / f"{n}.{weights}.{l}.npy" for n in names]
+            files = {l: [self.folder / f"{n}.{made_by}.{l}.npy" for n in names]
                      for l in features.layers}
             try: return {l: _read_maps(fs).to(images.device) for l, fs in files.items()}
             except (FileNotFoundError, EOFError, ValueError):  # not there, or cut short
@@ -310,23 +312,25 @@ def _write(self: FeatureCache, files, maps):
     if not self._room(maps.nbytes): return
     for file, x in zip(files, maps):
         part = file.with_suffix(f".{os.getpid()}.part")
-        with open(part, "wb") as f: np.save(f, x)
-        os.replace(part, file)
+        try:
+            with open(part, "wb") as f: np.save(f, x)
+            os.replace(part, file)
+        except FileNotFoundError: return         # somebody else needed the room just now
 
 @patch
 def _room(self: FeatureCache, need):
     "Make room for `need` bytes, other groups giving way; is there enough?"
-    groups = {g: sum(map(_size, g.glob("*"))) for g in self.root.glob("*")}
+    groups = {g: sum(_stat(f).st_size for f in g.glob("*")) for g in self.root.glob("*")}
     used = sum(groups.values())
-    for old in sorted(groups.keys() - {self.folder}, key=lambda g: g.stat().st_mtime):
+    for old in sorted(groups.keys() - {self.folder}, key=lambda g: _stat(g).st_mtime):
         if used + need <= self.limit: break
         shutil.rmtree(old, ignore_errors=True)           # somebody else may do the same
         used -= groups[old]
     return used + need <= self.limit
 
-def _size(file):
-    try: return file.stat().st_size
-    except FileNotFoundError: return 0                   # deleted by somebody else
+def _stat(file):
+    try: return file.stat()
+    except FileNotFoundError: return os.stat_result([0] * 10)    # deleted by somebody else
 
 # %% ../nbs/20_benchmark.ipynb #eca37efd
 def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None, cache_gb=0):
@@ -338,10 +342,13 @@ def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None, cache
     a file beside it, OUT.HASH.training. `figures`: a folder for one PNG a job.
     `workers`: jobs at a time on this machine; or `scheduler`: the address of a Dask
     cluster. `cache_gb`: disk in GB for features that jobs share. Costs are measured where
-    one job at a time runs on this machine without a cache; else their columns are blank.
+    one job at a time runs on this machine without a cache; else their columns are blank,
+    and stay so in this file.
     """
-    store = Results(out)
-    store.path.parent.mkdir(parents=True, exist_ok=True)
+    for facts in (_data_facts, _model_facts): facts.cache_clear()
+    store = Results(Path(out).expanduser().absolute())
+    for folder in (store.path.parent, figures):
+        if folder: Path(folder).mkdir(parents=True, exist_ok=True)
     done = store.done()
     todo = [j for j in jobs if _key(identity(j)) not in done]
     how = dict(costs=workers == 1 and not scheduler and not cache_gb, figure=bool(figures),
@@ -352,14 +359,19 @@ def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None, cache
         tasks = _claimed(todo, store, claims, how, steps)
         engine = (dask("anomaly_nb.benchmark:perform", tasks, scheduler) if scheduler else
                   local("anomaly_nb.benchmark:perform", tasks, workers))
-        with closing(engine) as answers:
-            for task, answer in answers:
-                _take(task, answer, store, figures, claims)
-                steps.update()
+        try:
+            with closing(engine) as answers:
+                for task, answer in answers:
+                    _take(task, answer, store, figures, claims)
+                    steps.update()
+        finally:
+            for lock in claims.values(): _release(lock)
     shutil.rmtree(how["cache"], ignore_errors=True)
+    frame, rows = store.frame(), [_key(r) for r in store.rows()]
     wanted = {_key(identity(j)) for j in jobs}
-    frame = store.frame()
-    return frame[[_key(r) in wanted for r in store.rows()]].reset_index(drop=True)
+    if left := len(wanted - set(rows)):
+        warnings.warn(f"{left} jobs are left to another run that writes to {store.path}")
+    return frame[np.array([r in wanted for r in rows], bool)].reset_index(drop=True)
 
 # %% ../nbs/20_benchmark.ipynb #ea609903
 def _hash(job):
@@ -380,7 +392,10 @@ def _claimed(jobs, store, claims, how, steps):
             steps.total -= 1
             continue
         claims[name] = lock
-        yield how | dict(job=asdict(job), name=name, number=number, group=
+        files = {k: str(Path(v).expanduser().absolute()) for k, v in
+                 dict(root=job.root, weights=job.weights).items()
+                 if v and (k == "root" or find_weights(job.backbone, v)[0] == "file")}
+        yield how | dict(job=asdict(job) | files, name=name, number=number, group=
                          f"{identity(job)['data_hash']}-{job.size}",
                          checkpoint=f"{store.path}.{name}.training")
 
@@ -392,31 +407,34 @@ def _take(task, answer, store, figures, claims):
     "Write down what came back for a task, then give up its claim."
     job = Job(**task["job"])
     row, png = (_failed(job, answer), None) if isinstance(answer, ProcessFailed) else answer
-    if png:
-        name = f"{job.category}-{job.model}-{job.backbone}-{job.seed}.png"
-        (Path(figures) / name).write_bytes(png)
+    if row is None:
+        raise RuntimeError(f"a machine has other pictures in {job.root}, or other weights, "
+                           "than the one that gives the orders")
     store.append(row)
+    if png:
+        name = f"{job.category}-{job.model}-{job.backbone}-{job.seed}-{task['name'][:4]}.png"
+        (Path(figures) / name).write_bytes(png)
     if row["status"] == "ok": Path(task["checkpoint"]).unlink(missing_ok=True)
     _release(claims.pop(task["name"]))
 
 # %% ../nbs/20_benchmark.ipynb #2e9ba775
 def perform(task):
-    "A task of `run`: the row of its job, and the bytes of a PNG file or None."
+    """A task of `run`: the row of its job, and the bytes of a PNG file or None. No row when
+    the pictures or weights of this machine are not those of the order."""
     job = Job(**task["job"])
-    if _hash(job) != task["name"]:
-        raise ValueError(f"the pictures in {job.root} or the weights of this machine are "
-                         "not those of the machine that gave the order")
+    if _hash(job) != task["name"]: return None, None
     job = replace(job, device=_in_turn(job.device, task["number"]))
-    scratch = Path(tempfile.gettempdir()) / f"anomaly_nb-{getpass.getuser()}"
     checkpoint, folder = Path(task["checkpoint"]), task["cache"]
     if task["away"]:
+        scratch = Path(tempfile.gettempdir()) / f"anomaly_nb-{os.getuid()}"
         scratch.mkdir(mode=0o700, exist_ok=True)
         checkpoint, folder = scratch / checkpoint.name, scratch / "features"
     cache = task["cache_bytes"] and FeatureCache(folder, task["group"], task["cache_bytes"])
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as made, FileLock(f"{checkpoint}.lock"):
         png = Path(made) / "figure.png" if task["figure"] else None
         row = run_job(job, png, checkpoint, cache or None, task["costs"])
         png = png and png.read_bytes()
+        Path(f"{checkpoint}.lock").unlink(missing_ok=True)
     if task["away"]: checkpoint.unlink(missing_ok=True)
     return row, png
 
@@ -433,15 +451,16 @@ def summary(frame):
     tests = ok.n_test_good + ok.n_test_bad
     ok["times_backbone"] = (ok.fit_seconds * 1e3 + tests * ok.predict_ms_per_image) / (
         n * ok.backbone_ms_per_image)
-    by = ["category", "model", "backbone", "weights", "config"]
-    groups = ok.groupby(by, sort=False)
+    same = ["data_hash", "weights_sha256"]               # names alone can be of two things
+    by = ["category", "model", "backbone", "weights", "size", "config"]
+    groups = ok.groupby(by + same, sort=False)
     means = groups[["image_auroc", "image_f1", "image_f1_floor", "pixel_auroc", "aupro",
                     "fit_seconds", "times_backbone", "peak_memory_mb"]].mean()
     spread = groups.image_auroc.agg(lambda v: v.max() - v.min())
     means.insert(1, "image_auroc_spread", spread)
     means.insert(0, "seeds", groups.seed.count())
     means.insert(1, "epochs", groups.epochs.first())       # done/published schedule
-    return means.reset_index()
+    return means.reset_index().drop(columns=same)
 
 def by_defect(frame):
     "Image AUROC of each defect kind against the normal pictures; a column a model."

@@ -149,6 +149,9 @@ def table(a):
         if not f.path.is_file(): raise FileNotFoundError(f"{f.path} does not exist")
     both = published.compare(pd.concat([f.frame() for f in files], ignore_index=True))
     measured = both[(both.run != "") & both.model.isin(models.MODELS)]
+    if a.model == "measured" and measured.empty:
+        raise ValueError("none of the rows is of one of the eight models; "
+                         "--model all shows what is published")
     names = measured.model.unique() if a.model == "measured" else (
         list(models.MODELS) if a.model == "all" else a.model.split(","))
     written = getattr(published, f"as_{a.format}")
@@ -218,7 +221,7 @@ def _add_work(subs):
     beside = subs.add_parser("table", help=table.__doc__)
     beside.add_argument("results", nargs="+", help="files written by benchmark")
     beside.add_argument("--model", default="measured",
-                      help="names, comma-separated, or all (those with results)")
+                      help="names, comma-separated, or all (default: those with results)")
     beside.add_argument("--format", default="text", choices=("text", "markdown", "html"))
     beside.set_defaults(run=table)
     ask = subs.add_parser("predict", help=predict.__doc__)

@@ -6,7 +6,8 @@
 __all__ = ['ProcessFailed', 'call_fresh', 'local', 'dask']
 
 # %% ../nbs/18_engines.ipynb #9090c666
-import importlib, os, pickle, select, signal, subprocess, sys, tempfile, traceback
+import contextlib, importlib, os, pickle, select, signal, subprocess, sys, tempfile
+import threading, traceback
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import islice
@@ -38,15 +39,20 @@ def call_fresh(function, *args, threads=None):
 
 # %% ../nbs/18_engines.ipynb #9eef7e87
 _idle, _helpers = {}, set()            # (module, threads) -> those without a job; all
+_one_at_a_time = threading.Lock()
 
 def _ask(module, threads, folder):
     "Exit status of a process that does what lies in `folder`."
-    waiting = _idle.setdefault((module, threads), [])
-    while waiting and waiting[-1].poll() is not None: _helpers.discard(waiting.pop())
-    helper = waiting.pop() if waiting else _start(module, threads)
+    with _one_at_a_time:
+        waiting = _idle.setdefault((module, threads), [])
+        while waiting and waiting[-1].poll() is not None: _helpers.discard(waiting.pop())
+        helper = waiting.pop() if waiting else _start(module, threads)
     try:
         print(folder, file=helper.stdin, flush=True)
         answer = helper.stdout.readline()
+    except BrokenPipeError:                      # it died just now: another one
+        _end(helper)
+        return _ask(module, threads, folder)
     except BaseException:                        # after Ctrl-C too: end the job
         _end(helper)
         raise
@@ -74,20 +80,20 @@ def _end(helper):
 # %% ../nbs/18_engines.ipynb #91043a58
 def _help(module):
     "Body of the helper: a process for each line of standard input, its exit status back."
-    importlib.import_module(module)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)                                # what an import prints is no answer
+    with contextlib.suppress(Exception): importlib.import_module(module)   # the job says it
     for line in sys.stdin:
-        if sys.platform != "linux": _work(line.strip())    # no safe fork: do it, and end
-        child = os.fork() or _work(line.strip())
-        print(_status(child), flush=True)
+        child = os.fork() if sys.platform == "linux" else 0    # 0: we are the copy
+        if child == 0: _work(line.strip())       # does not return
+        print(_status(child), file=answers, flush=True)
 
 def _status(child):
     "Exit status of the process `child`, which is killed when standard input ends."
     ended, events = os.pidfd_open(child), select.poll()
     for f in (ended, sys.stdin): events.register(f, select.POLLIN)
     happened = [f for f, _ in events.poll()]
-    if ended not in happened:
-        os.kill(child, signal.SIGKILL)
-        os._exit(0)                              # nobody listens any more
+    if ended not in happened: os.killpg(0, signal.SIGKILL)     # nobody listens any more
     os.close(ended)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
@@ -118,6 +124,7 @@ def local(function, tasks, workers=1):
     to its own choice of threads). A process that fails answers with a `ProcessFailed`.
     `tasks` is asked for the next one when a place is free.
     """
+    if workers < 1: raise ValueError(f"workers={workers}: give 1 or more")
     threads = None if workers == 1 else max(1, cpu_count() // workers)
     ask = lambda task: _answer(function, task, threads)
     tasks = iter(tasks)
@@ -141,14 +148,16 @@ def _answer(function, task, threads):
 def dask(function, tasks, scheduler):
     """As `local`, on the workers of the Dask `scheduler`, "tcp://host:port".
 
-    As many tasks are out as the workers have threads. When a worker dies, its task is
-    given to another one; after three dead workers it answers with a `ProcessFailed`.
-    Raises RuntimeError when nobody answers at that address or no worker is there.
+    As many tasks are out as the workers had threads at the start. When a worker dies, its
+    task is given to another one; when that has happened more often than Dask's setting
+    allowed-failures (3), it answers with a `ProcessFailed`. Jobs at work when nobody wants
+    the answers any more are finished there, and their answers dropped. Raises RuntimeError
+    when nobody answers at that address or no worker is there.
     """
     try:
         from distributed import Client, as_completed
     except ImportError:
-        raise RuntimeError('the engine dask needs: pip install "anomaly_nb[dask]"') from None
+        raise RuntimeError("a Dask cluster needs: pip install distributed") from None
     try:
         client = Client(scheduler, timeout=5)
     except (OSError, TimeoutError, ValueError) as e:

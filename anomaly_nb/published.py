@@ -42,7 +42,7 @@ def current(cells=None):
     return chosen.drop_duplicates([*table, "category"]).reset_index(drop=True)
 
 # %% ../nbs/19_published.ipynb #67f29c7a
-RUN = ["model", "backbone", "weights", "size", "config"]
+RUN = ["model", "backbone", "weights", "weights_sha256", "size", "config"]
 
 def compare(rows, cells=None):
     """Measured beside published, a row a cell of a run, and one a cell without a run.
@@ -50,7 +50,8 @@ def compare(rows, cells=None):
     `rows`: as `benchmark.Results(...).frame()`; those with an error are left out. `cells`:
     as `current()`, the default. Columns: model, backbone, metric, category, published,
     source, run (a text; "" where nothing was measured), measured (mean over the seeds),
-    seeds, spread (largest less smallest), difference. ValueError when no row is of one of
+    seeds, spread (largest less smallest), difference. An average is one of all fifteen
+    categories, its spread that of the seeds' averages. ValueError when no row is of one of
     MVTec AD's categories.
     """
     cells = current() if cells is None else cells
@@ -68,7 +69,10 @@ def compare(rows, cells=None):
 # %% ../nbs/19_published.ipynb #c51e4081
 def _runs(rows):
     "(rows of a run, its name): weights and size, and what else tells it from the others."
-    for _, alike in rows.groupby(RUN[:4], sort=False):
+    hashes = rows.groupby(["backbone", "weights"]).weights_sha256.transform("nunique")
+    rows = rows.assign(weights=rows.weights.where(
+        hashes < 2, rows.weights + " " + rows.weights_sha256.str[:6]))
+    for _, alike in rows.groupby(RUN[:5], sort=False):
         configs = {c: json.loads(c) for c in alike.config.unique()}
         for config, full in configs.items():
             own = [f"{k}={json.dumps(v)}" for k, v in full.items()
@@ -86,8 +90,9 @@ def _measured(run, name):
     cells = cells[cells.seeds > 0].rename_axis(["category", "metric"]).reset_index()
     for metric, g in list(cells.groupby("metric")):
         if len(g) == len(CATEGORIES):
-            cells.loc[len(cells)] = ["average", metric, g.measured.mean(), g.seeds.min(),
-                                     g.spread.mean()]
+            own = values[metric].unstack("category").dropna().mean(1)     # a seed each
+            spread = own.max() - own.min() if len(own) else float("nan")
+            cells.loc[len(cells)] = ["average", metric, g.measured.mean(), len(own), spread]
     return cells.assign(run=name, model=run.model.iloc[0], backbone=run.backbone.iloc[0])
 
 # %% ../nbs/19_published.ipynb #58c4e88f
@@ -140,12 +145,12 @@ def as_markdown(table):
 
 def as_html(table):
     "The table in HTML, differences in colour."
-    def colours(line):
-        if line.name[-1] != "difference": return [""] * len(line)
-        return ["" if pd.isna(v) else f"background-color: {_colour(v)}" for v in line]
-    signed = pd.IndexSlice[table.index.get_level_values("line") == "difference", :]
-    style = table.style.format("{:.3f}", na_rep="").format("{:+.3f}", signed, na_rep="")
-    return style.apply(colours, axis=1).to_html()
+    shown = table.map(_three_digits).astype(object)
+    signed = table.index.get_level_values("line") == "difference"
+    shown[signed] = table[signed].map(
+        lambda v: "" if pd.isna(v) else f'<span style="color:black; background-color:'
+                                        f'{_colour(v)}">{v:+.3f}</span>')
+    return shown.to_html(escape=False, border=0)
 
 # %% ../nbs/19_published.ipynb #f46cff40
 def _three_digits(v): return "" if pd.isna(v) else f"{v:.3f}"
@@ -158,11 +163,11 @@ def _colour(difference, full=0.05):
 
 # %% ../nbs/19_published.ipynb #aa9fbb68
 def count(compared):
-    "By model and metric: published cells, those measured, and how far off on average."
+    "By model and metric: published cells, those measured, mean absolute difference of runs."
     one = compared[compared.category.isin(CATEGORIES) & (compared.model != "all_positive")]
     groups = one[one.published.notna()].groupby(["model", "metric"], sort=False)
     cell = ["backbone", "category"]
     return pd.DataFrame(dict(
         published=groups.apply(lambda g: len(g.drop_duplicates(cell))),
         measured=groups.apply(lambda g: len(g[g.run != ""].drop_duplicates(cell))),
-        difference=groups.difference.mean())).reset_index()
+        off_by=groups.difference.agg(lambda d: d.abs().mean()))).reset_index()
