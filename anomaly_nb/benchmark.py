@@ -239,7 +239,7 @@ class Results:
         if lines and lines[0] != ",".join(COLUMNS):
             raise ValueError(f"{self.path} is not a results file of this version: its "
                              f"header starts {lines[0][:60]!r}; name another file")
-        return list({tuple(r[k] for k in KEY): r for r in csv.DictReader(lines)}.values())
+        return list({_key(r): r for r in csv.DictReader(lines)}.values())
 
     def done(self):
         "Keys of the rows with status ok."
@@ -247,12 +247,12 @@ class Results:
 
     def frame(self):
         "The rows as a DataFrame, numbers as numbers."
-        if not self.rows():
+        if not (rows := self.rows()):
             return pd.DataFrame(columns=list(COLUMNS))
         text = io.StringIO()
         out = csv.DictWriter(text, COLUMNS)
         out.writeheader()
-        out.writerows(self.rows())
+        out.writerows(rows)
         text.seek(0)
         texts = dict.fromkeys(
             ("data_hash", "backbone", "weights", "weights_sha256", "epochs"), str)
@@ -392,12 +392,17 @@ def _claimed(jobs, store, claims, how, steps):
             steps.total -= 1
             continue
         claims[name] = lock
-        files = {k: str(Path(v).expanduser().absolute()) for k, v in
-                 dict(root=job.root, weights=job.weights).items()
-                 if v and (k == "root" or find_weights(job.backbone, v)[0] == "file")}
-        yield how | dict(job=asdict(job) | files, name=name, number=number, group=
-                         f"{identity(job)['data_hash']}-{job.size}",
+        yield how | dict(job=asdict(_absolute(job)), name=name, number=number,
+                         group=f"{identity(job)['data_hash']}-{job.size}",
                          checkpoint=f"{store.path}.{name}.training")
+
+def _absolute(job):
+    "The job with whole paths, for a process that may run in another folder."
+    whole = lambda path: str(Path(path).expanduser().absolute())
+    named = job.weights and ("file", Path(job.weights).expanduser())
+    is_file = named and find_weights(job.backbone, job.weights) == named    # or a tag
+    return replace(job, root=whole(job.root),
+                   weights=whole(job.weights) if is_file else job.weights)
 
 def _release(lock):
     Path(lock.lock_file).unlink(missing_ok=True)         # while it is ours
@@ -429,10 +434,11 @@ def perform(task):
         scratch = Path(tempfile.gettempdir()) / f"anomaly_nb-{os.getuid()}"
         scratch.mkdir(mode=0o700, exist_ok=True)
         checkpoint, folder = scratch / checkpoint.name, scratch / "features"
-    cache = task["cache_bytes"] and FeatureCache(folder, task["group"], task["cache_bytes"])
+    size = task["cache_bytes"]
+    cache = FeatureCache(folder, task["group"], size) if size else None
     with tempfile.TemporaryDirectory() as made, FileLock(f"{checkpoint}.lock"):
         png = Path(made) / "figure.png" if task["figure"] else None
-        row = run_job(job, png, checkpoint, cache or None, task["costs"])
+        row = run_job(job, png, checkpoint, cache, task["costs"])
         png = png and png.read_bytes()
         Path(f"{checkpoint}.lock").unlink(missing_ok=True)
     if task["away"]: checkpoint.unlink(missing_ok=True)
@@ -451,8 +457,8 @@ def summary(frame):
     tests = ok.n_test_good + ok.n_test_bad
     ok["times_backbone"] = (ok.fit_seconds * 1e3 + tests * ok.predict_ms_per_image) / (
         n * ok.backbone_ms_per_image)
-    same = ["data_hash", "weights_sha256"]               # names alone can be of two things
     by = ["category", "model", "backbone", "weights", "size", "config"]
+    same = [k for k in KEY if k not in (*by, "seed")]    # names alone can be of two things
     groups = ok.groupby(by + same, sort=False)
     means = groups[["image_auroc", "image_f1", "image_f1_floor", "pixel_auroc", "aupro",
                     "fit_seconds", "times_backbone", "peak_memory_mb"]].mean()
@@ -482,7 +488,6 @@ def demo(out="out", n_train=60, n_good=20, n_bad=8, size=128):
              for m, cls in (models.BASELINES | models.MODELS).items()}
     jobs = [Job(str(root), c, m, "bundled", size=size, seed=0, config=quick[m])
             for m in quick for c in CATEGORIES]
-    (out / "figures").mkdir(parents=True, exist_ok=True)
     frame = run(jobs, out / "results.csv", out / "figures")
     shown = summary(frame).drop(columns=["config", "weights"]).round(3)
     print(shown.to_string(index=False))

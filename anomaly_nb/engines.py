@@ -56,7 +56,9 @@ def _ask(module, threads, folder):
     except BaseException:                        # after Ctrl-C too: end the job
         _end(helper)
         raise
-    if not answer: return helper.wait()          # the helper is gone, and says how
+    if not answer:                               # the helper is gone, and says how
+        _helpers.discard(helper)
+        return helper.wait()
     waiting.append(helper)
     return int(answer)
 

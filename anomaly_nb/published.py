@@ -128,32 +128,30 @@ def _floor(compared):
 # %% ../nbs/19_published.ipynb #3a876ba5
 def as_text(table):
     "The table as aligned text."
-    shown = table.map(_three_digits).astype(object)
-    signed = table.index.get_level_values("line") == "difference"
-    shown[signed] = table[signed].map(lambda v: "" if pd.isna(v) else f"{v:+.3f}")
-    return shown.to_string()
+    return _texts(table, "{:+.3f}".format).to_string()
 
 def as_markdown(table):
     "The table in Markdown."
-    lines = [[*table.index.names, *table.columns],
-             ["---"] * table.index.nlevels + ["---:"] * len(table.columns)]
-    for (*names, line), values in table.iterrows():
-        digits = "{:+.3f}" if line == "difference" else "{:.3f}"
-        lines.append([*names, line, *("" if pd.isna(v) else digits.format(v)
-                                      for v in values)])
+    shown = _texts(table, "{:+.3f}".format)
+    lines = [[*shown.index.names, *shown.columns],
+             ["---"] * shown.index.nlevels + ["---:"] * len(shown.columns),
+             *([*names, *values] for names, values in zip(shown.index, shown.to_numpy()))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 def as_html(table):
     "The table in HTML, differences in colour."
-    shown = table.map(_three_digits).astype(object)
-    signed = table.index.get_level_values("line") == "difference"
-    shown[signed] = table[signed].map(
-        lambda v: "" if pd.isna(v) else f'<span style="color:black; background-color:'
-                                        f'{_colour(v)}">{v:+.3f}</span>')
-    return shown.to_html(escape=False, border=0)
+    tinted = lambda v: (f'<span style="color:black; background-color:{_colour(v)}">'
+                        f'{v:+.3f}</span>')
+    return _texts(table, tinted).to_html(escape=False, border=0)
 
 # %% ../nbs/19_published.ipynb #f46cff40
-def _three_digits(v): return "" if pd.isna(v) else f"{v:.3f}"
+def _texts(table, difference):
+    "Values as texts of three digits, blanks empty; `difference` writes the differences."
+    written = lambda lines, how: lines.map(lambda v: "" if pd.isna(v) else how(v))
+    shown = written(table, "{:.3f}".format).astype(object)
+    differences = table.index.get_level_values("line") == "difference"
+    shown[differences] = written(table[differences], difference)
+    return shown
 
 def _colour(difference, full=0.05):
     "From orange (worse by `full`) over white to blue (better by `full`)."

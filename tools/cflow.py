@@ -5,10 +5,9 @@
     python tools/cflow.py det.safetensors ~/data/mvtec transistor
 """
 import argparse
-import statistics
-import time
 
 import torch
+from training import milliseconds
 
 from anomaly_nb.data import MVTec
 from anomaly_nb.detector import load, smooth_map
@@ -39,19 +38,12 @@ def by_batch(logp, size, n):
     return torch.cat(maps)
 
 
-def cost(det, pictures, times=7):
+def cost(det, pictures):
     "Median milliseconds a picture of the backbone's pass, and of flows and maps"
     x = next(pictures.batches(8)).images.to(det.device)
-    seen, laps = det.observe(x), {"pass": [], "flows": []}
-    for _ in range(times + 1):
-        for name, work in (("pass", lambda: det.observe(x)),
-                           ("flows", lambda: det.score(seen, pictures.size))):
-            start = time.perf_counter()
-            work()
-            if x.is_cuda:
-                torch.cuda.synchronize()
-            laps[name].append((time.perf_counter() - start) * 1e3 / len(x))
-    return [statistics.median(l[1:]) for l in laps.values()]
+    seen = det.observe(x)
+    return [milliseconds(work) / len(x) for work in
+            (lambda: det.observe(x), lambda: det.score(seen, pictures.size))]
 
 
 def main():
