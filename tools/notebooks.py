@@ -613,6 +613,15 @@ def check_readme(project):
         yield "README.md: differs from nbs/index.ipynb; run: make export"
 
 
+def check_map(project):
+    """The index links every notebook of the course."""
+    cell_texts = [source(c) for c in cells(read(project.nbs / "index.ipynb"), "markdown")]
+    linked = {target.partition("#")[0] for target in links("\n\n".join(cell_texts))}
+    for path in project.course:
+        if path.name not in linked:
+            yield f"nbs/index.ipynb: the map lacks {path.name}"
+
+
 def imports(path, package):
     """The modules of `package` that the file at `path` imports, as ("models.padim", ...).
 
@@ -755,7 +764,7 @@ def check_sync(project):
 
 
 CHECKS = (check_settings, check_directives, check_nav, check_addresses, check_links,
-          check_outputs, check_readme, check_imports, check_length, check_clean, check_sync,
+          check_outputs, check_readme, check_map, check_imports, check_length, check_clean, check_sync,
           check_lint, check_types)
 
 
@@ -1028,15 +1037,15 @@ print(json.dumps(done))
 """
 
 
-def wheel(project, full=False):
-    """Yield the problems of the wheel, used in a second environment from another folder.
+def wheel(project, full=False, out=None):
+    """The problems of the wheel, used in a second environment from another folder.
 
     Its dependencies are those of the running environment, through a .pth file; the files
     of this checkout are not, because a .pth found through a .pth is not read. `full`
-    installs them anew, as a stranger would."""
+    installs them anew, as a stranger would. A wheel without problems is copied to `out`."""
     with tempfile.TemporaryDirectory() as folder:
         package = build_wheel(project, folder, isolated=full)
-        yield from missing_from(package, project)
+        found = list(missing_from(package, project))
         second = Path(folder, "env")
         python = second / "bin" / "python"
         if full:
@@ -1062,17 +1071,21 @@ def wheel(project, full=False):
         lines = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
         (away / "readme_lines.py").write_text("\n".join(lines), encoding="utf-8")
         if not lines:
-            yield "README.md: has no python lines to run"
+            found.append("README.md: has no python lines to run")
         programs = [["readme_lines.py"], [str(second / "bin" / project.name), "--help"],
                     ["import_all.py"]]
         (away / "run_all.py").write_text(RUN_ALL)
-        out = call([python, "run_all.py", json.dumps(programs)], away, env)
-        for program, (seconds, error) in zip(programs, json.loads(out.splitlines()[-1])):
+        told = call([python, "run_all.py", json.dumps(programs)], away, env)
+        for program, (seconds, error) in zip(programs, json.loads(told.splitlines()[-1])):
             what = " ".join([Path(program[0]).name, *program[1:]])
             if error:
-                yield f"{what}\n{error}"
+                found.append(f"{what}\n{error}")
             else:
                 say(f"      ok   {what}  {seconds:.0f} s")
+        if out and not found:
+            Path(out).mkdir(parents=True, exist_ok=True)
+            shutil.copy(package, out)
+    return found
 
 
 # ---------------------------------------------------------------- docs and all
@@ -1157,8 +1170,9 @@ def main(argv=None):
     sub = commands.add_parser("test")
     sub.add_argument("names", nargs="*", metavar="NB")
     sub.add_argument("-j", "--jobs", type=int, help="notebooks at a time (default: up to 4)")
-    commands.add_parser("wheel").add_argument(
-        "--full", action="store_true", help="install all dependencies anew")
+    sub = commands.add_parser("wheel")
+    sub.add_argument("--full", action="store_true", help="install all dependencies anew")
+    sub.add_argument("--out", help="a folder for the wheel, if nothing is wrong with it")
     commands.add_parser("docs").add_argument("--out", default="out/site")
     args = parser.parse_args(argv)
 
@@ -1175,7 +1189,7 @@ def main(argv=None):
             case "test":
                 (found, closing), told = test(project, args.names, args.jobs), True
             case "wheel":
-                found = list(wheel(project, args.full))
+                found = wheel(project, args.full, args.out)
             case "save":
                 save(project, args.names)
             case "docs":

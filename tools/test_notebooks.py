@@ -54,7 +54,8 @@ Ninth(depth="x")  # type: ignore[arg-type]
 """
 INDEX = [
     "# The map\n\n> All of it\n\nNAV",
-    "See [one](01_one.ipynb#First-steps), [its code](../anomaly_nb/one.py), [below](#Try-it).",
+    "See [one](01_one.ipynb#First-steps), [its code](../anomaly_nb/one.py), [below](#Try-it), "
+    "[features](03_features.ipynb), [model](12_model.ipynb).",
     "## Try it",
     "!from anomaly_nb.one import one\n\nprint(one())",
 ]
@@ -287,6 +288,11 @@ def test_too_large(project):
     expect(project, tool.check_outputs, "nbs/01_one.ipynb", "500")
 
 
+def test_notebook_not_on_the_map(project):
+    add(project, "10_new", "# New\n\n> New\n\nNAV")
+    expect(project, tool.check_map, "nbs/index.ipynb", "10_new.ipynb")
+
+
 def test_import_from_later_notebook(project):
     add(project, "01_one", "!#| export\ndef late():\n    from anomaly_nb.features import three")
     tool.export_modules(project)
@@ -505,10 +511,12 @@ def test_docs(project):
 
 
 def test_wheel(project):
+    assert tool.wheel(project, out=project.root / "dist") == []
+    assert list((project.root / "dist").glob("anomaly_nb-0.0.1-*.whl"))
     (project.lib / "models" / "weights.bin").write_bytes(b"1")  # not in package_data
     (project.lib / "models" / "model.py").write_text("import no_such_module\n")
-    found = list(tool.wheel(project))
-    assert len(found) == 2, found
+    found = tool.wheel(project, out=project.root / "bad")
+    assert len(found) == 2 and not (project.root / "bad").exists(), found
     assert found[0].startswith("anomaly_nb/models/weights.bin: not in the wheel")
     assert "import_all.py" in found[1] and "no_such_module" in found[1]
 
@@ -520,7 +528,7 @@ def test_wheel_without_subpackage(project):
     setup.write_text(text)
     add(project, "index", "!print(no_such_name)")
     tool.readme(project)
-    found = list(tool.wheel(project))
+    found = tool.wheel(project)
     assert [f.split(":")[0] for f in found[:2]] == [
         "anomaly_nb/models/__init__.py", "anomaly_nb/models/model.py"], found
     assert len(found) == 3 and "NameError" in found[2], found
