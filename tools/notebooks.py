@@ -657,7 +657,7 @@ def check_imports(project):
         module = ".".join(file.relative_to(project.lib).with_suffix("").parts)
         module = module.removesuffix("__init__").rstrip(".")
         graph[module] = imports(file, project.name) - {module}
-    for module in number.keys() & graph.keys():
+    for module in sorted(number.keys() & graph.keys()):
         for other in sorted(graph[module]):
             # a handwritten package such as models stands where its last module does
             inside = [n for m, n in number.items() if m == other or m.startswith(other + ".")]
@@ -764,8 +764,8 @@ def check_sync(project):
 
 
 CHECKS = (check_settings, check_directives, check_nav, check_addresses, check_links,
-          check_outputs, check_readme, check_map, check_imports, check_length, check_clean, check_sync,
-          check_lint, check_types)
+          check_outputs, check_readme, check_map, check_imports, check_length, check_clean,
+          check_sync, check_lint, check_types)
 
 
 def problems_of(function, *args):
@@ -1132,10 +1132,12 @@ def everything(project):
     status = git_status(project)
     own = subprocess.Popen([sys.executable, str(Path(__file__).with_name("test_notebooks.py"))],
                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    found = check(project)
-
-    say("\nthe checks can fail:")  # tested beside the checks, on another core
-    say(own.communicate()[0].rstrip())
+    try:  # on another core, beside the checks
+        found = check(project)
+        say("\nthe checks can fail:")
+        say(own.communicate()[0].rstrip())
+    finally:
+        own.kill()
     if own.returncode:
         found.append("tools/test_notebooks.py: failed")
 
