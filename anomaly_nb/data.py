@@ -111,11 +111,13 @@ def _mask(r: Record, size: tuple[int, int]) -> torch.Tensor:
 
 # %% ../nbs/01_data.ipynb #108fd1a5
 @patch
-def batches(self: Pictures, batch_size=32, order=None, threads=2):
+def batches(self: Pictures, batch_size=32, order=None, threads=2, failed=None):
     """Iterator of `Batch`es in order, decoded by `threads` threads ahead (0: none).
 
     `order` holds indices (default: as listed); the last batch may be smaller. At most
-    `batch_size + threads` pictures are held ahead of the batch in use.
+    `batch_size + threads` pictures are held ahead of the batch in use. `failed`: a list;
+    a picture that cannot be read is added to it as (path or name, message) and left out.
+    Without it that is a `DataError`.
     """
     if batch_size < 1 or threads < 0:
         raise DataError(f"batch_size={batch_size}, threads={threads}: give batch_size "
@@ -125,19 +127,31 @@ def batches(self: Pictures, batch_size=32, order=None, threads=2):
     except IndexError:
         raise DataError(f"order: an index lies outside the {len(every)} pictures here. "
                         f"Give indices from 0 to {len(every) - 1}.") from None
-    return self._batches(order, batch_size, threads)
+    return self._batches(order, batch_size, threads, failed)
 
 @patch
-def _batches(self: Pictures, order, n, threads):
+def _batches(self: Pictures, order, n, threads, failed):
     on_disk = any(self.paths)
-    with closing(ahead(self.__getitem__, order, threads, n + threads)) as items:
-        while part := list(islice(items, n)):
+    def read(i):
+        try: return self[i]
+        except DataError as e:
+            if failed is None: raise
+            return self.records[i], str(e)
+    with closing(ahead(read, order, threads, n + threads)) as items:
+        good = _readable(items, failed)
+        while part := list(islice(good, n)):
             images, targets, masks, paths, defects, sizes = zip(*part)
             yield Batch(torch.stack(images),
                         torch.tensor(targets) if self.labelled else None,
                         torch.stack(masks) if self.has_masks else None,
                         list(paths) if on_disk else None,
                         list(defects) if self.labelled else None, list(sizes))
+
+def _readable(items, failed):
+    "The `Item`s; what stands for a picture that cannot be read goes into `failed`"
+    for item in items:
+        if isinstance(item, Item): yield item
+        else: failed.append((item[0].path or item[0].name, item[1]))
 
 # %% ../nbs/01_data.ipynb #aff24c75
 @patch

@@ -12,6 +12,7 @@ from dataclasses import fields
 from importlib.metadata import version
 from inspect import signature
 from itertools import chain
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -93,9 +94,9 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
     pictures, device = pictures_from(data, size, "train"), pick_device(device)
     if not len(pictures):
         raise DataError("no pictures to fit on; give data.train")
-    if any(pictures.targets):
-        raise DataError(f"{sum(pictures.targets)} of the {len(pictures)} training pictures "
-                        "are anomalous; a detector learns from normal ones: data.train")
+    if bad := _anomalous(pictures):
+        raise DataError(f"{bad} of the {len(pictures)} training pictures are anomalous; a "
+                        "detector learns from normal ones: data.train")
     self.progress = progress
     before, where = _copied(self), self.device
     try:
@@ -112,11 +113,15 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
         raise
     return self
 
-# %% ../nbs/06_detector.ipynb #507a218e
+# %% ../nbs/06_detector.ipynb #89f81cbd
 def _copied(detector):
     "All that belongs to a detector itself; modules and tensors are shared."
     return {k: v.copy() if isinstance(v, (dict, list)) else v
             for k, v in detector.__dict__.items()}
+
+def _anomalous(pictures):
+    "How many of `Pictures` are labelled anomalous."
+    return int(sum(pictures.targets)) if pictures.labelled else 0
 
 def _full_precision(device):
     "Within it nothing is computed in lower precision, whatever stands around it."
@@ -313,9 +318,9 @@ def calibrate(self: Detector, normals, fpr=0.05, batch_size=32, progress=True):
     anomalous, `ArgumentError` when there are too few; the old threshold then stays.
     """
     normals = pictures_from(normals, self.input_size or 256, "holdout")
-    if any(normals.targets):
+    if bad := _anomalous(normals):
         raise DataError("calibrate on normal pictures only, as in data.holdout; "
-                        f"{int(sum(normals.targets))} of these are anomalous")
+                        f"{bad} of these are anomalous")
     scores = self.predict(normals, batch_size, maps=None, progress=progress).scores
     self.threshold = conformal_threshold(scores, fpr)
     self.calibration = dict(fpr=fpr, n=len(scores))

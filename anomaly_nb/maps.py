@@ -6,7 +6,6 @@
 __all__ = ['gaussian_kernel', 'upsample_blur_matrix', 'smooth_map', 'cosine', 'principal_components']
 
 # %% ../nbs/93_maps.ipynb #96fcaca1
-import math
 from functools import lru_cache
 
 import torch
