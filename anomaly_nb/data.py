@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Record', 'Item', 'Batch', 'Pictures', 'mask_of', 'pictures_from', 'MVTec', 'find_root', 'mvtec_names', 'good_records',
-           'find_category', 'mvtec_test', 'Folder']
+           'find_category', 'mvtec_test', 'Folder', 'IMAGE_SUFFIXES', 'DataError', 'read_image', 'read_mask',
+           'resize_image', 'resize_mask']
 
 # %% ../nbs/01_data.ipynb #c27b1307
 import difflib
@@ -29,6 +30,9 @@ from .reading import (IMAGE_SUFFIXES, DataError, ahead, file_sha256,
                                 height_width, is_picture, is_seen, list_folder,
                                 list_pictures, noting, printable, read_image, read_mask,
                                 resize_image, resize_mask, same_bytes, sources)
+
+_all_ = ["IMAGE_SUFFIXES", "DataError", "read_image", "read_mask", "resize_image",
+         "resize_mask"]
 
 # %% ../nbs/01_data.ipynb #b3dba63b
 @dataclass(frozen=True)
@@ -174,18 +178,18 @@ def _held(r: Record) -> tuple[str, str]:
 def pictures_from(data, size=256, part="test") -> Pictures:
     """`Pictures` at `size` from whatever holds pictures.
 
-    `data`: a `Pictures`, returned as it is; a data set, of which `part` is taken ("train",
-    "holdout", "test"); a folder, searched with its sub-folders; a file; a float tensor
-    (B, 3, h, w) in [0, 1]; a picture in memory as `in_memory` takes it; a list of such.
-    Only a data set's pictures are labelled. Paths stay as given. `DataError` if nothing
-    is found, or anything that is no picture.
+    `data`: a `Pictures`, returned as it is; a data set, whose `part` is taken ("train",
+    "holdout", "test"); a folder, searched with its sub-folders; a file; in memory a
+    float tensor (B, 3, h, w) in [0, 1], an array uint8 (h, w, 3) or (h, w), a PIL
+    picture, bytes, a binary file; a list of such. Only a data set is labelled. Paths
+    stay as given. `DataError` if nothing is found, or anything that is no picture.
     """
     if isinstance(data, Pictures): return data
     if hasattr(data, "train"): return pictures_from(getattr(data, part), size)
     records = [Record(path, held=held, name=name) for path, held, name in sources(data)]
     if records: return Pictures(records, size)
-    raise DataError(f"no pictures in {printable(repr(data))[:200]}. Give a folder or files "
-                    f"that end in {' '.join(IMAGE_SUFFIXES)}, or pictures in memory.")
+    raise DataError(f"no pictures in {str(data)[:200]}. Give a folder or files that end "
+                    f"in {' '.join(IMAGE_SUFFIXES)}, or pictures in memory.")
 
 # %% ../nbs/01_data.ipynb #1a3b3707
 def _contents(records) -> list: return same_bytes([r.path for r in records])
@@ -257,8 +261,8 @@ class _Masks:
                                            f"{found[1]}. Keep one.")
         owner = self.owners.setdefault(found[0], picture)
         if owner == picture: return found[0]
-        raise DataError(f"{found[0]}: one mask for two pictures, {owner} and {picture}. "
-                        "Give them different names and a mask each.")
+        raise DataError(f"{found[0]}: one mask for two pictures, {owner} and "
+                        f"{picture}. Give them different names and a mask each.")
 
 # %% ../nbs/01_data.ipynb #286f3c4b
 class MVTec(_Splits):
@@ -325,6 +329,7 @@ def find_category(root: Path, name: str | None) -> Path:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise DataError(f"{root}: there is no category {name!r}.{hint} {there}")
 
+# %% ../nbs/01_data.ipynb #01d0f030
 def mvtec_test(folder: Path, problems: list | None = None) -> tuple[list, bool]:
     "Test records of a category, kinds in alphabetical order, and whether it has masks"
     records, masks, truth, test = [], None, folder/"ground_truth", folder/"test"
@@ -346,9 +351,9 @@ class Folder(_Splits):
     """Your own pictures in folders `normal`, `abnormal`, `masks` and their sub-folders.
 
     Normals are cut by one permutation with `seed` into shares `test`, `holdout` and the
-    rest, train; copies stay together. The defect kind is the first sub-folder under `abnormal`, 'abnormal' if
-    there is none. A mask has the relative path of its picture, with or without `_mask`.
-    Without `abnormal` the test set is normal pictures only.
+    rest, train; copies stay together. The defect kind is the first sub-folder under
+    `abnormal`, 'abnormal' if there is none. A mask has the relative path of its picture,
+    with or without `_mask`. Without `abnormal` the test set is normal pictures only.
     """
     _no_test = "Add abnormal=, or give test=0.2 to keep some normal ones for it."
     def __init__(self, normal, abnormal=None, masks=None, size=256, holdout=0.0,
