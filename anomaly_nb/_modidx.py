@@ -520,6 +520,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'anomaly_nb.pretrain._load_run': ('bundled_backbone.html#_load_run', 'anomaly_nb/pretrain.py'),
                                      'anomaly_nb.pretrain._place_for': ('bundled_backbone.html#_place_for', 'anomaly_nb/pretrain.py'),
                                      'anomaly_nb.pretrain._save_run': ('bundled_backbone.html#_save_run', 'anomaly_nb/pretrain.py'),
+                                     'anomaly_nb.pretrain._train': ('bundled_backbone.html#_train', 'anomaly_nb/pretrain.py'),
                                      'anomaly_nb.pretrain.advance': ('bundled_backbone.html#advance', 'anomaly_nb/pretrain.py'),
                                      'anomaly_nb.pretrain.contrastive': ('bundled_backbone.html#contrastive', 'anomaly_nb/pretrain.py'),
                                      'anomaly_nb.pretrain.k_centres': ('bundled_backbone.html#k_centres', 'anomaly_nb/pretrain.py'),
