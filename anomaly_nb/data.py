@@ -27,9 +27,9 @@ from fastcore.basics import patch
 from torch.utils.data import Dataset
 
 from .reading import (IMAGE_SUFFIXES, DataError, ahead, file_sha256,
-                                height_width, is_picture, is_seen, list_folder,
-                                list_pictures, noting, printable, read_image, read_mask,
-                                resize_image, resize_mask, same_bytes, sources)
+                                height_width, is_seen, list_folder, list_pictures,
+                                noting, read_image, read_mask, resize_image, resize_mask,
+                                same_bytes, sources)
 
 _all_ = ["IMAGE_SUFFIXES", "DataError", "read_image", "read_mask", "resize_image",
          "resize_mask"]

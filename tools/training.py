@@ -19,7 +19,7 @@ import torch
 from anomaly_nb.benchmark import Job
 from anomaly_nb.cli import settings
 from anomaly_nb.data import MVTec
-from anomaly_nb.detector import Observed
+from anomaly_nb.training import Observed
 from anomaly_nb.metrics import auroc
 from anomaly_nb.synthetic import Synthetic
 
