@@ -225,7 +225,7 @@ class Features(nn.Module):
     `forward`: RGB pictures (B, 3, H, W), floats in [0, 1] -> dict layer -> (B, C, h, w).
     `weights`: see `find_weights`; `seed`: of "random" ones. `layers` are timm's feature
     names, for a ResNet "layer1" ... "layer4". `.weights` is the argument,
-    `.weights_name` and `.weights_sha256` are what it led to; the hash covers tensors,
+    `.weights_name` and `.weights_sha256` what it resolved to; the hash covers tensors,
     mean and std. Raises `WeightsError`, or `ArgumentError` for backbone and layers.
     """
     frozen = True

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/97_objects.ipynb #fb02d9a7
+# %% ../nbs/97_objects.ipynb #9cb63d3d
 import math
 from types import SimpleNamespace
 
@@ -13,8 +13,8 @@ import numpy as np
 from scipy import ndimage
 
 from anomaly_nb.drawing import (
-    Scene, camera, curve, edge, grid, lookup, near0, ramp, shrink, slope, stretch, stroke,
-    turn)
+    Scene, camera, curve, edge, grid, lookup, near0, ramp, shrink, slope, stretch,
+    stroke, turn)
 
 # %% ../nbs/97_objects.ipynb #10e80c6c
 HEAD, NECK, LENGTH = 32.0, 46.0, 196.0          # where head, neck and tip end, on the axis

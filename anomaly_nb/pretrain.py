@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import nn
-from tqdm.auto import tqdm
 
 from .detector import pick_device
 from .features import bundled_network, seeded
@@ -172,19 +171,21 @@ def _save_run(run, path):
             os.fsync(f.fileno())
         os.replace(part, path)
     except (OSError, RuntimeError) as e:
-        raise FileError(f"{path} cannot be written ({e}); the one before it is kept") from e
+        raise FileError(f"{path} cannot be written ({e}); the last one is kept") from e
     finally:
         part.unlink(missing_ok=True)
 
+# %% ../nbs/08_bundled_backbone.ipynb #4e7b86d4
 def _load_run(run, path):
     "Continue where `path` stopped; FileError if it is no run, or another one"
     try:
         state = torch.load(path, map_location=run.generator.device, weights_only=True)
         same = state["config"] == run.config
-        for k, part in run.parts().items() if same else (): part.load_state_dict(state[k])
+        for k, part in run.parts().items():
+            if same: part.load_state_dict(state[k])
     except Exception as e:       # whatever torch makes of a file that it did not write
-        raise FileError(f"{path} is not the state of a run ({type(e).__name__}): move it "
-                        "away, or name another file") from e
+        raise FileError(f"{path} is not the state of a run ({type(e).__name__}): move "
+                        "it away, or name another file") from e
     if not same: raise FileError(f"{path} belongs to a run with {state['config']}, not "
                                  f"{run.config}: delete it, or name another file")
     for k in ("average", *PROGRESS): setattr(run, k, state[k])
@@ -201,17 +202,18 @@ def _checked(config):
         if type(n) is not int or n < 1 or n % by:
             raise ArgumentError(f"{name}={n!r}: must be a whole number above 0"
                                 + f", divisible by {by}" * (by > 1))
-    if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
-        raise ArgumentError(f"seed={config['seed']!r}: must be a whole number, 0 to 2**32 - 1")
-    if not 0 < config["lr"] < math.inf:
-        raise ArgumentError(f"lr={config['lr']!r}: must be a number above 0")
+    seed, lr = config["seed"], config["lr"]
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed={seed!r}: must be a whole number, 0 to 2**32 - 1")
+    if not 0 < lr < math.inf: raise ArgumentError(f"lr={lr!r}: must be a number above 0")
     return config
 
+# %% ../nbs/08_bundled_backbone.ipynb #9520e62b
 def _place_for(out):
     "The path `out`, its folder made; FileError if weights cannot or must not go there"
     out = Path(out).expanduser()
     if out.suffix != ".safetensors":
-        raise ArgumentError(f"{out}: the name of a file of weights ends in .safetensors")
+        raise ArgumentError(f"{out}: a file of weights has a name in .safetensors")
     other = "move it away, or name another file"
     if os.path.lexists(out) and (out.is_dir() or not read_header(out, HEADER, other)):
         raise FileError(f"{out} does not hold weights made by `pretrain`: {other}")
@@ -223,11 +225,11 @@ def _place_for(out):
                         "another folder") from e
     return out
 
-# %% ../nbs/08_bundled_backbone.ipynb #d678cb35
+# %% ../nbs/08_bundled_backbone.ipynb #ea4e0df9
 def _export(run, path):
     "The averaged weights as float16, statistics as float32, and how they came about"
-    keep = lambda k, v: v if "running" in k else v.half()
-    tensors = {k: keep(k, v).cpu() for k, v in run.average.items() if v.is_floating_point()}
+    tensors = {k: (v if "running" in k else v.half()).cpu()
+               for k, v in run.average.items() if v.is_floating_point()}
     device = run.generator.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else (
         f"{torch.get_num_threads()} threads of a CPU ({platform.machine()})")
@@ -235,8 +237,30 @@ def _export(run, path):
                  torch=torch.__version__, log=run.log)
     try: return write_tensors(_place_for(path), tensors, HEADER, facts)
     except (OSError, SafetensorError) as e:
-        raise FileError(f"{path} cannot be written ({e}). Nothing is lost: call again, and "
-                        f"the finished run in {path}.run is taken up") from e
+        raise FileError(f"{path} cannot be written ({e}). Nothing is lost: call again, "
+                        f"and the finished run in {path}.run is taken up") from e
+
+# %% ../nbs/08_bundled_backbone.ipynb #d3ad7ec9
+def _train(run, tiles, shapes, saved, every, progress):
+    "All steps; a checkpoint in `saved` every so many seconds, and one at the end"
+    steps, clock = run.config["steps"], time.monotonic()
+    last, meter = clock, bar(None, steps, "pretraining", progress)
+    meter.update(run.step)
+    while run.step < steps:
+        parts = advance(run, tiles, shapes)
+        if not torch.isfinite(parts).all():
+            raise ArgumentError(f"step {run.step}: a loss is no longer a number; try a "
+                                f"learning rate below lr={run.config['lr']}")
+        if run.step % 10 == 0 or run.step == steps:
+            run.log.append([run.step, *(round(v, 4) for v in parts.tolist())])
+            meter.set_postfix(dict(zip(LOSSES, run.log[-1][1:])))
+        meter.update()
+        now = time.monotonic()
+        run.seconds, clock = run.seconds + now - clock, now
+        if now - last > every or run.step == steps:
+            _save_run(run, saved)
+            last = now
+    meter.close()
 
 # %% ../nbs/08_bundled_backbone.ipynb #75744408
 def pretrain(out, steps=4_000, classes=256, batch=32, size=128, lr=2e-3, seed=0,
@@ -254,23 +278,8 @@ def pretrain(out, steps=4_000, classes=256, batch=32, size=128, lr=2e-3, seed=0,
     device, out = pick_device(device), _place_for(out)
     run, saved = Run(config, device), out.with_name(out.name + ".run")
     if os.path.lexists(saved): _load_run(run, saved)
-    tiles, shapes = draw_tiles(classes, 4, seed, progress).to(device), outlines(seed).to(device)
-    clock = last = time.monotonic()
-    with tqdm(total=steps, initial=run.step, desc="pretraining", disable=not progress) as meter:
-        while run.step < steps:
-            parts = advance(run, tiles, shapes)
-            if not torch.isfinite(parts).all():
-                raise ArgumentError(f"step {run.step}: a loss is no longer a number; try a "
-                                    f"learning rate below lr={lr}")
-            if run.step % 10 == 0 or run.step == steps:
-                run.log.append([run.step, *(round(v, 4) for v in parts.tolist())])
-                meter.set_postfix(dict(zip(LOSSES, run.log[-1][1:])))
-            meter.update()
-            now = time.monotonic()
-            run.seconds, clock = run.seconds + now - clock, now
-            if now - last > every or run.step == steps:        # the last one, in any case
-                _save_run(run, saved)
-                last = now
+    tiles = draw_tiles(classes, 4, seed, progress).to(device)
+    _train(run, tiles, outlines(seed).to(device), saved, every, progress)
     _export(run, out)
     saved.unlink(missing_ok=True)
     return out
