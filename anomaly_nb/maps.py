@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['gaussian_kernel', 'upsample_blur_matrix', 'smooth_map', 'cosine', 'principal_components']
 
-# %% ../nbs/93_maps.ipynb #f811fd20
+# %% ../nbs/93_maps.ipynb #96fcaca1
 import math
 from functools import lru_cache
 
@@ -25,11 +25,14 @@ def gaussian_kernel(sigma):
 # %% ../nbs/93_maps.ipynb #db7bd525
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)                     # kept, and used with gradients later
-def upsample_blur_matrix(n_in, n_out, sigma):
-    """(n_out, n_in) matrix: bilinear upsampling (align_corners False), then a
-    Gaussian blur with reflected borders; `sigma` in output pixels, 0 for no blur."""
+def upsample_blur_matrix(n_in, n_out, sigma, cell=None):
+    """(n_out, n_in) matrix: bilinear upsampling (align_corners False), then a Gaussian
+    blur with reflected borders; `sigma` in output pixels, 0 for no blur. `cell`: output
+    pixels that one input covers, for a grid that does not end where the output does."""
+    reach = cell * n_in if cell else n_out
     m = torch.eye(n_in, dtype=torch.float64)[:, None]          # (n_in, 1, n_in)
-    m = F.interpolate(m, size=n_out, mode="linear", align_corners=False)
+    m = F.interpolate(m, size=reach, mode="linear", align_corners=False)
+    m = F.pad(m[..., :n_out], (0, max(0, n_out - reach)), mode="replicate")
     if sigma:
         k = gaussian_kernel(sigma)
         r = len(k) // 2
@@ -40,11 +43,12 @@ def upsample_blur_matrix(n_in, n_out, sigma):
     return m[:, 0].T.float().contiguous()
 
 # %% ../nbs/93_maps.ipynb #e970456e
-def smooth_map(grid, size, sigma=4.0):
+def smooth_map(grid, size, sigma=4.0, cell=None):
     """Coarse scores (B, h, w) -> anomaly maps (B, H, W), upsampled to `size` = (H, W)
-    and blurred; the same as interpolate and Gaussian blur, as two matrix products."""
-    rows = upsample_blur_matrix(grid.shape[1], size[0], sigma).to(grid)
-    columns = upsample_blur_matrix(grid.shape[2], size[1], sigma).to(grid)
+    and blurred; the same as interpolate and Gaussian blur, as two matrix products.
+    `cell`: pixels a side that a cell stands for, if not those of `size` shared out."""
+    rows = upsample_blur_matrix(grid.shape[1], size[0], sigma, cell).to(grid)
+    columns = upsample_blur_matrix(grid.shape[2], size[1], sigma, cell).to(grid)
     return rows @ grid @ columns.T
 
 # %% ../nbs/93_maps.ipynb #654fe6dd

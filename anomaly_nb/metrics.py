@@ -4,13 +4,18 @@
 
 # %% auto #0
 __all__ = ['auroc', 'aupr', 'f1_max', 'f1_floor', 'shuffled_percentile', 'auroc_interval', 'aupro', 'image_metrics',
-           'pixel_metrics']
+           'pixel_metrics', 'Predictions']
 
 # %% ../nbs/04_metrics.ipynb #d05abbcf
+from dataclasses import dataclass
 from typing import NamedTuple
 import numpy as np
+import pandas as pd
 import torch
+from fastcore.basics import patch
 from scipy import ndimage
+
+from .data import DataError
 
 # %% ../nbs/04_metrics.ipynb #9d16748d
 class _Steps(NamedTuple):
@@ -216,3 +221,63 @@ def pixel_metrics(maps, masks) -> dict[str, float]:
     f1, threshold = _f1_max(steps)
     return dict(pixel_auroc=_auroc(steps), pixel_aupr=_aupr(steps), pixel_f1=f1,
                 pixel_f1_threshold=threshold, aupro=_pro_area(steps, weights, .3))
+
+# %% ../nbs/04_metrics.ipynb #46f67206
+@dataclass
+class Predictions:
+    """What a detector says about N pictures, and what is known about them.
+
+    `scores` (N,) raw, higher is more anomalous. `maps` (N, H, W), or None for an
+    image-only detector, or a list of (h, w) at the pictures' own sizes. `targets` (N,)
+    0/1, `masks` (N, H, W) bool, `paths`, `defects`: None where unknown. `threshold`:
+    None until the detector is calibrated.
+    """
+    scores: torch.Tensor
+    maps: torch.Tensor | list | None = None
+    targets: torch.Tensor | None = None
+    masks: torch.Tensor | None = None
+    paths: list | None = None
+    defects: list | None = None
+    threshold: float | None = None
+
+    def __len__(self):
+        return len(self.scores)
+
+    @property
+    def is_anomalous(self):
+        "(N,) bool, score >= threshold; None while there is no threshold."
+        return None if self.threshold is None else self.scores >= self.threshold
+
+# %% ../nbs/04_metrics.ipynb #845c701c
+@patch
+def metrics(self: Predictions):
+    """Image metrics, and pixel metrics where maps and masks of one size exist, as a dict.
+
+    `DataError` where the pictures are unlabelled, ValueError where all are of one class.
+    """
+    if self.targets is None:
+        raise DataError("these pictures have no labels, so there is nothing to measure; "
+                        "predict data.test of MVTec(...) or Folder(...)")
+    rows = image_metrics(self.scores, self.targets)
+    if self.masks is None or self.maps is None: return rows
+    if isinstance(self.maps, list):
+        raise DataError('the maps have the pictures\' own sizes and the masks do not; '
+                        'predict with maps="input" to measure pixels, or maps=None')
+    return rows | pixel_metrics(self.maps, self.masks)
+
+# %% ../nbs/04_metrics.ipynb #be4ca1da
+@patch
+def frame(self: Predictions):
+    "A DataFrame, a row a picture: path, defect, target, score, threshold, is_anomalous."
+    known = dict(path=self.paths, defect=self.defects, target=self.targets,
+                 score=self.scores, threshold=self.threshold, is_anomalous=self.is_anomalous)
+    listed = lambda v: v.tolist() if isinstance(v, torch.Tensor) else v
+    return pd.DataFrame({k: listed(v) for k, v in known.items()}, index=range(len(self)))
+
+@patch
+def by_defect(self: Predictions):
+    "Image AUROC of each kind of defect against the normal pictures, as a dict."
+    kinds = sorted({d for d, t in zip(self.defects, self.targets) if t})
+    normal = self.targets == 0
+    of = {k: normal | torch.tensor([d == k for d in self.defects]) for k in kinds}
+    return {k: auroc(self.scores[i], self.targets[i]) for k, i in of.items()}

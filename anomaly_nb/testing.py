@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['seconds', 'attempt', 'batch_dependence', 'edge_squares', 'blind_edges']
 
-# %% ../nbs/99_testing.ipynb #6eccec09
+# %% ../nbs/99_testing.ipynb #c7be0459
 import time
 
 import torch
 
-# %% ../nbs/99_testing.ipynb #c92ed211
+# %% ../nbs/99_testing.ipynb #01c59a3b
 def seconds(work, times=3):
     "Seconds that `work()` takes: the shortest of `times` runs, after one that warms up."
     work()
@@ -21,7 +21,7 @@ def seconds(work, times=3):
         laps.append(time.perf_counter() - start)
     return min(laps)
 
-# %% ../nbs/99_testing.ipynb #2756e548
+# %% ../nbs/99_testing.ipynb #164f438a
 def attempt(checker, *answer):
     "Print whether `checker(*answer)` passes, and what is missing if not."
     try: checker(*answer)
@@ -41,7 +41,7 @@ def batch_dependence(detector, pictures, seed=0):
         order.argsort()].abs())
     return (worst / alone.abs().clamp_min(1e-12)).max().item()
 
-# %% ../nbs/99_testing.ipynb #1e4e3c1c
+# %% ../nbs/99_testing.ipynb #f688b4b7
 def edge_squares(size, side):
     "{name: (top, left)} of squares of `side` pixels in the corners and on the edges of (H, W)."
     h, w = (n - side for n in size)

@@ -8,12 +8,17 @@ __all__ = ['CFlow']
 # %% ../../nbs/16_cflow.ipynb #4fec36a2
 import math
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
 
-from ..detector import TrainedDetector, smooth_map
+from ..arguments import Below1, Count, Positive
+from ..files import ArgumentError
+from ..maps import smooth_map
+from ..training import TrainedDetector
 
 # %% ../../nbs/16_cflow.ipynb #1c394b74
 def subnet(n_in, n_out):
@@ -46,22 +51,17 @@ class CFlow(TrainedDetector):
     presets = {"paper": dict(combine="likelihood"),
                "quick": dict(layers=("layer2", "layer3"), epochs=8, lr=1e-3)}
 
-    def __init__(self, backbone="resnet18", layers=("layer2", "layer3", "layer4"),
-                 weights=None, couplings=8, clamp=1.9, code=128, combine="log",
-                 epochs=80, lr=2e-4, batch_size=4, validation=0.0, patience=None,
-                 seed=42):
-        if combine not in ("log", "likelihood"):
-            raise ValueError(f'combine must be "log" or "likelihood", not {combine!r}')
-        if code < 4 or code % 4:
-            raise ValueError(f"code={code}: give a multiple of 4, a sine and a cosine "
-                             "for each of two directions")
-        if couplings < 1 or clamp <= 0:
-            raise ValueError(f"couplings={couplings}, clamp={clamp}: give at least one "
-                             "coupling and a positive clamp")
-        super().__init__(backbone, layers, weights, seed, couplings=couplings,
-                         clamp=clamp, code=code, combine=combine, epochs=epochs,
-                         lr=lr, batch_size=batch_size, validation=validation,
-                         patience=patience)
+    def __init__(self, backbone: str = "resnet18",
+                 layers: tuple[str, ...] = ("layer2", "layer3", "layer4"),
+                 weights: str | None = None, couplings: Count = 8, clamp: Positive = 1.9,
+                 code: Count = 128, combine: Literal["log", "likelihood"] = "log",
+                 epochs: Count = 80, lr: Positive = 2e-4, batch_size: Count = 4,
+                 validation: Below1 = 0.0, patience: Count | None = None,
+                 seed: int = 42):
+        if self.code % 4:
+            raise ArgumentError(f"code={self.code}: give a multiple of 4, a sine and a "
+                                "cosine for each of two directions")
+        super().__init__()
 
     def build(self):
         "A flow for each layer, and room for what `finish` learns of the layer."
@@ -70,10 +70,10 @@ class CFlow(TrainedDetector):
         self.flows = nn.ModuleDict()
         for layer, channels in self.features.channels.items():
             self.flows[layer] = flow = SequenceINN(channels)
-            for _ in range(self.config["couplings"]):
-                flow.append(AllInOneBlock, cond=0, cond_shape=(self.config["code"],),
+            for _ in range(self.couplings):
+                flow.append(AllInOneBlock, cond=0, cond_shape=(self.code,),
                             subnet_constructor=subnet,
-                            affine_clamping=self.config["clamp"])
+                            affine_clamping=self.clamp)
         for name in ("mean", "spread", "peak"):
             self.register_buffer(name, torch.zeros(len(self.flows)))
 
@@ -85,7 +85,7 @@ def log_likelihood(self: CFlow, seen):
     for layer, flow in self.flows.items():
         b, d, h, w = seen[layer].shape
         z = seen[layer].permute(0, 2, 3, 1).reshape(-1, d)     # (B h w, D)
-        code = position_code(self.config["code"], h, w).to(z)
+        code = position_code(self.code, h, w).to(z)
         u, logdet = flow(z, [code.expand(b, h, w, -1).reshape(len(z), -1)])
         logp = logdet - u.square().sum(1) / 2
         found[layer] = logp.view(b, h, w) / d - math.log(2 * math.pi) / 2
@@ -102,7 +102,7 @@ def loss(self: CFlow, seen):
 def make_optimiser(self: CFlow):
     groups = [dict(params=[p for p in flow.parameters() if p.requires_grad])
               for flow in self.flows.values()]
-    return torch.optim.Adam(groups, self.config["lr"])
+    return torch.optim.Adam(groups, self.lr)
 
 @patch
 def step(self: CFlow, seen):
@@ -112,7 +112,7 @@ def step(self: CFlow, seen):
     loss.backward()
     for group, layer in zip(self.optimiser.param_groups, self.flows):
         fibres = seen[layer][:, 0].numel()
-        group["lr"] = self.config["lr"] * math.sqrt(fibres / 256)
+        group["lr"] = self.lr * math.sqrt(fibres / 256)
         nn.utils.clip_grad_norm_(group["params"], 1.0)
     self.optimiser.step()
     return loss.detach()
@@ -121,7 +121,7 @@ def step(self: CFlow, seen):
 @patch
 def finish(self: CFlow, seen):
     "Mean, spread and largest log-likelihood of each layer in training pictures."
-    found = [self.log_likelihood(observed) for observed in seen]
+    found = [self.log_likelihood(part) for part in seen]
     for i, layer in enumerate(self.flows):
         logp = torch.cat([f[layer].flatten() for f in found])
         self.mean[i], self.peak[i] = logp.mean(), logp.max()
@@ -132,9 +132,10 @@ def score(self: CFlow, seen, size):
     "Image scores (B,) and anomaly maps (B, H, W) at `size`; nothing is blurred."
     parts = []
     for i, logp in enumerate(self.log_likelihood(seen).values()):
-        if self.config["combine"] == "likelihood":
+        if self.combine == "likelihood":
             parts.append(1 - (logp - self.peak[i]).clamp_max(0).exp())
         else:
             parts.append((self.mean[i] - logp) / self.spread[i])
-    maps = sum(smooth_map(part, size, sigma=0) for part in parts)
+    strides = self.features.strides.values()
+    maps = sum(smooth_map(part, size, 0, s) for part, s in zip(parts, strides))
     return maps.amax((1, 2)), maps

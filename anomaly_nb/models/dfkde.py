@@ -11,14 +11,16 @@ import math
 import torch
 from fastcore.basics import patch
 
-from ..detector import OnePassDetector, principal_components
+from ..arguments import Count
+from ..detector import OnePassDetector
+from ..maps import principal_components
 
 # %% ../../nbs/10_dfkde.ipynb #b25892d6
 def log_density(x, points):
     """Log density (B,) at x (B, q) of unit Gaussian bumps on points (N, q), up to a
-    constant. One distance matrix and one logsumexp, no loop."""
-    d = torch.cdist(x, points, compute_mode="donot_use_mm_for_euclid_dist")
-    return torch.logsumexp(-d.square() / 2, 1) - math.log(len(points))
+    constant. One matrix of squared distances and one logsumexp, no loop."""
+    d = (x[:, None] - points).square().sum(2)                 # (B, N)
+    return torch.logsumexp(-d / 2, 1) - math.log(len(points))
 
 # %% ../../nbs/10_dfkde.ipynb #c03a189c
 class DFKDE(OnePassDetector):
@@ -27,38 +29,32 @@ class DFKDE(OnePassDetector):
     A picture is the mean of its feature maps over all positions; the score is minus the
     log of a Gaussian kernel density in `n_components` principal components, with full
     covariance and the bandwidth of Scott (Multivariate Density Estimation, 1992, 6.3).
-    No anomaly map. ValueError at fit with too few pictures for the components.
+    No anomaly map. `ArgumentError` at fit with too few pictures for the components.
     """
-    def __init__(self, backbone="resnet18", layers=("layer4",), weights=None,
-                 n_components=16, seed=42):
-        super().__init__(backbone, layers, weights, seed, n_components=n_components)
-        self.n_components = n_components
-        for name in ("mean", "whitening", "points", "constant"):
-            self.register_buffer(name, torch.zeros(0))
+    learned = ("mean", "whitening", "points", "constant")
 
-    def embed(self, features):
+    def __init__(self, backbone: str = "resnet18", layers: tuple[str, ...] = ("layer4",),
+                 weights: str | None = None, n_components: Count = 16, seed: int = 42):
+        super().__init__()
+
+    def embed(self, seen):
         "Feature maps -> one vector a picture (B, D)."
-        return torch.cat([f.mean((2, 3)) for f in features.values()], 1)
-
-    def start(self, n, features): self.rows = []
-    def update(self, features): self.rows.append(self.embed(features))
+        return torch.cat([f.mean((2, 3)) for f in seen.values()], 1)
 
 # %% ../../nbs/10_dfkde.ipynb #32428f49
 @patch
-def finish(self: DFKDE):
+def learn(self: DFKDE, seen, n):
     "Keep the components, the whitened training pictures and the density's constant."
-    rows = torch.cat(self.rows)
-    n, q = len(rows), self.n_components
+    rows, q = torch.cat([self.embed(s) for s in seen]), self.n_components
     mean, axes, spread = principal_components(rows, q)
     h = n ** (-1 / (q + 4))
     self.mean, self.whitening = mean.to(rows), (axes / (h * spread[:, None])).to(rows)
     self.points = (rows - self.mean) @ self.whitening.T
     logs = torch.log(h * spread).sum() + q / 2 * math.log(2 * math.pi)
     self.constant = -logs.to(rows)
-    del self.rows
 
 @patch
-def score(self: DFKDE, features, size):
+def score(self: DFKDE, seen, size):
     "Feature maps -> image scores (B,), minus the log density, and no maps."
-    z = (self.embed(features) - self.mean) @ self.whitening.T
+    z = (self.embed(seen) - self.mean) @ self.whitening.T
     return -(log_density(z, self.points) + self.constant), None

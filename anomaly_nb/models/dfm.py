@@ -6,19 +6,24 @@
 __all__ = ['DFM']
 
 # %% ../../nbs/11_dfm.ipynb #285f2f67
+from typing import Annotated, Literal
+
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 
-from ..detector import OnePassDetector, principal_components, smooth_map
+from ..arguments import Count
+from ..detector import OnePassDetector
+from ..files import ArgumentError
+from ..maps import principal_components, smooth_map
 
 # %% ../../nbs/11_dfm.ipynb #53815f57
-def flatten(features, pool):
-    """Feature maps -> (B, C, h, w) after average pooling by `pool`, or over all
-    positions for "global"; the maps of several layers must have one grid."""
+def flatten(seen, pool):
+    """Feature maps -> (B, C, h, w) after average pooling by `pool`, or over all positions
+    for "global". At the right and lower edge a window holds what is left of the map."""
     if pool == "global":
-        return torch.cat([f.mean((2, 3), keepdim=True) for f in features.values()], 1)
-    return torch.cat([F.avg_pool2d(f, pool) for f in features.values()], 1)
+        return torch.cat([f.mean((2, 3), keepdim=True) for f in seen.values()], 1)
+    return torch.cat([F.avg_pool2d(f, pool, ceil_mode=True) for f in seen.values()], 1)
 
 # %% ../../nbs/11_dfm.ipynb #231868a5
 class DFM(OnePassDetector):
@@ -32,38 +37,34 @@ class DFM(OnePassDetector):
     """
     presets = {"nll": dict(method="nll"), "global": dict(pool="global")}
 
-    def __init__(self, backbone="resnet18", layers=("layer3",), weights=None, pool=None,
-                 variance=0.97, method="fre", seed=42):
-        if method not in ("fre", "nll"):
-            raise ValueError(f'method must be "fre" or "nll", not {method!r}')
-        pool = pool or {"wide_resnet50_2": 4}.get(backbone, 2)
-        super().__init__(backbone, layers, weights, seed, pool=pool, variance=variance,
-                         method=method)
-        self.pool, self.variance, self.method = pool, variance, method
-        for name in ("mean", "axes", "spread"):
-            self.register_buffer(name, torch.zeros(0))
+    learned = ("mean", "axes", "spread")
 
-    def start(self, n, features): self.rows = []
-    def update(self, features):
-        self.rows.append(flatten(features, self.pool).flatten(1))
+    def __init__(self, backbone: str = "resnet18", layers: tuple[str, ...] = ("layer3",),
+                 weights: str | None = None, pool: Count | Literal["global"] | None = None,
+                 variance: Annotated[float, "(0, 1)"] = 0.97,
+                 method: Literal["fre", "nll"] = "fre", seed: int = 42):
+        super().__init__()
+        strides = self.features.strides
+        if len(set(strides.values())) > 1 and pool != "global":
+            raise ArgumentError(f"layers of one grid are laid out together, and these have "
+                                f'the strides {strides}: give one layer, or pool="global"')
+        self.pool = pool or {"wide_resnet50_2": 4}.get(backbone, 2)
 
-# %% ../../nbs/11_dfm.ipynb #5ff76c9b
-@patch
-def finish(self: DFM):
-    "Mean, components and spreads of all pictures."
-    rows = torch.cat(self.rows)
-    parts = principal_components(rows, self.variance)
-    self.mean, self.axes, self.spread = (p.to(rows) for p in parts)
-    del self.rows
+    def learn(self, seen, n):
+        rows = torch.cat([flatten(s, self.pool).flatten(1) for s in seen])
+        parts = principal_components(rows, self.variance)
+        self.mean, self.axes, self.spread = (p.to(rows) for p in parts)
 
 # %% ../../nbs/11_dfm.ipynb #9cf488cf
 @patch
-def score(self: DFM, features, size):
+def score(self: DFM, seen, size):
     "Feature maps -> image scores (B,), and maps (B, H, W) for the reconstruction error."
-    f = flatten(features, self.pool)
+    f = flatten(seen, self.pool)
     v = f.flatten(1) - self.mean
     z = v @ self.axes.T                                       # (B, q)
     if self.method == "nll":
         return ((z / self.spread)**2 + 2 * self.spread.log()).sum(1), None
     errors = (v - z @ self.axes).view_as(f).square().sum(1)   # (B, h, w)
-    return errors.sum((1, 2)), smooth_map(errors, size, sigma=0)
+    stride = next(iter(self.features.strides.values()))
+    cell = None if self.pool == "global" else self.pool * stride
+    return errors.sum((1, 2)), smooth_map(errors, size, 0, cell)

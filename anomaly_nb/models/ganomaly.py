@@ -6,13 +6,17 @@
 __all__ = ['GANomaly']
 
 # %% ../../nbs/17_ganomaly.ipynb #470b61f4
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
-from ..detector import TrainedDetector
+from ..arguments import Below1, Count, Positive
+from ..files import ArgumentError
+from ..training import TrainedDetector
 
 # %% ../../nbs/17_ganomaly.ipynb #275d0669
 def encoder(size, out, width):
@@ -61,46 +65,38 @@ class GANomaly(TrainedDetector):
     presets = {"quick": dict(width=16, epochs=24, batch_size=8),
                "published": dict(inputs="imagenet", adversarial="output")}
 
-    def __init__(self, size=64, latent=100, width=64, balance=(1, 50, 1), inputs="tanh",
-                 adversarial="features", epochs=100, lr=2e-4, batch_size=16,
-                 validation=0.0, patience=None, seed=42):
-        if size < 16 or size & (size - 1):
-            raise ValueError(f"size={size}: the networks halve a picture down to 4 x 4; "
-                             "give a power of two from 16 on")
-        if latent < 1 or width < 1 or len(balance) != 3:
-            raise ValueError(f"latent={latent}, width={width}, balance={balance}: give "
-                             "positive numbers, and three weights")
-        if inputs not in ("tanh", "imagenet"):
-            raise ValueError(f'inputs must be "tanh" or "imagenet", not {inputs!r}')
-        if adversarial not in ("features", "output"):
-            raise ValueError('adversarial must be "features" or "output", '
-                             f"not {adversarial!r}")
-        super().__init__(None, (), None, seed, size=size, latent=latent, width=width,
-                         balance=list(balance), inputs=inputs, adversarial=adversarial,
-                         epochs=epochs, lr=lr, batch_size=batch_size,
-                         validation=validation, patience=patience)
+    def __init__(self, size: Count = 64, latent: Count = 100, width: Count = 64,
+                 balance: tuple[float, float, float] = (1, 50, 1),
+                 inputs: Literal["tanh", "imagenet"] = "tanh",
+                 adversarial: Literal["features", "output"] = "features",
+                 epochs: Count = 100, lr: Positive = 2e-4, batch_size: Count = 16,
+                 validation: Below1 = 0.0, patience: Count | None = None,
+                 seed: int = 42):
+        if self.size < 16 or self.size & (self.size - 1):
+            raise ArgumentError(f"size={self.size}: the networks halve a picture down to "
+                                "4 x 4; give a power of two from 16 on")
+        super().__init__()
 
     def build(self):
-        c = self.config
-        self.encoder = encoder(c["size"], c["latent"], c["width"])
-        self.decoder = decoder(c["size"], c["latent"], c["width"])
-        self.second = encoder(c["size"], c["latent"], c["width"])
-        self.discriminator = encoder(c["size"], 1, c["width"])
+        shape = self.size, self.latent, self.width
+        self.encoder, self.decoder = encoder(*shape), decoder(*shape)
+        self.second = encoder(*shape)
+        self.discriminator = encoder(self.size, 1, self.width)
         self.apply(fresh).to(memory_format=torch.channels_last)
         self.register_buffer("restarts", torch.zeros((), dtype=torch.long))
 
     def make_optimiser(self):
-        return torch.optim.Adam(self.parameters(), self.config["lr"],
+        return torch.optim.Adam(self.parameters(), self.lr,
                                 betas=(0.5, 0.999))
 
 # %% ../../nbs/17_ganomaly.ipynb #bbd87f80
 @patch
 def observe(self: GANomaly, images):
     "Pictures (B, 3, size, size), by default in [-1, 1]."
-    size = (self.config["size"],) * 2
+    size = (self.size,) * 2
     if images.shape[-2:] != size:
         images = F.interpolate(images, size, mode="bilinear", antialias=True)
-    if self.config["inputs"] == "tanh":
+    if self.inputs == "tanh":
         x = 2 * images - 1
     else:
         mean, std = (images.new_tensor(v).view(3, 1, 1)
@@ -122,13 +118,13 @@ def generator_losses(self: GANomaly, x):
     z, rebuilt, again = self.rebuild(x)
     d = self.discriminator
     verdict = lambda x: d(x).sigmoid()
-    look = d[0] if self.config["adversarial"] == "features" else verdict
+    look = d[0] if self.adversarial == "features" else verdict
     return [F.mse_loss(look(rebuilt), look(x)), F.l1_loss(rebuilt, x),
             F.mse_loss(again, z)], rebuilt
 
 @patch
 def _weighted(self: GANomaly, losses):
-    return sum(w * l for w, l in zip(self.config["balance"], losses))
+    return sum(w * l for w, l in zip(self.balance, losses))
 
 @patch
 def discriminator_loss(self: GANomaly, x, rebuilt):

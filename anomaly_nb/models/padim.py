@@ -6,11 +6,18 @@
 __all__ = ['PaDiM', 'Moments']
 
 # %% ../../nbs/12_padim.ipynb #30a56e8d
+from itertools import chain
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 
-from ..detector import OnePassDetector, smooth_map
+from ..arguments import Count, NonNegative, Positive
+from ..data import DataError
+from ..detector import OnePassDetector
+from ..files import ArgumentError
+from ..maps import smooth_map
 
 # %% ../../nbs/12_padim.ipynb #6c725e97
 class PaDiM(OnePassDetector):
@@ -21,27 +28,24 @@ class PaDiM(OnePassDetector):
     `n_features`: channels kept (100 for ResNet-18, 550 for Wide ResNet-50).
     `projection`: "random" keeps channels as in the paper, "semi-orthogonal" mixes all of
     them into as many directions (Kim et al. 2021, arXiv 2105.14737).
-    `epsilon` is added to the diagonal of every covariance.
+    `epsilon` is added to the diagonal of every covariance; `sigma` of the blur in pixels.
     """
     presets = {"semi-orthogonal": dict(projection="semi-orthogonal")}
 
-    def __init__(self, backbone="resnet18", layers=("layer1", "layer2", "layer3"),
-                 weights=None, n_features=None, projection="random", epsilon=0.01,
-                 seed=42):
-        if projection not in ("random", "semi-orthogonal"):
-            raise ValueError('projection must be "random" or "semi-orthogonal", '
-                             f"not {projection!r}")
-        super().__init__(backbone, layers, weights, seed, n_features=n_features,
-                         projection=projection, epsilon=epsilon)
-        self.projection, self.epsilon = projection, epsilon
+    learned = ("reduction", "mean", "factor", "basis")
+
+    def __init__(self, backbone: str = "resnet18",
+                 layers: tuple[str, ...] = ("layer1", "layer2", "layer3"),
+                 weights: str | None = None, n_features: Count | None = None,
+                 projection: Literal["random", "semi-orthogonal"] = "random",
+                 epsilon: Positive = 0.01, sigma: NonNegative = 4.0, seed: int = 42):
+        super().__init__()
         total = sum(self.features.channels.values())
-        wanted = {"resnet18": 100, "wide_resnet50_2": 550}.get(backbone, 100)
-        self.n_features = min(wanted, total) if n_features is None else n_features
-        if not 1 <= self.n_features <= total:
-            raise ValueError(f"n_features must be 1 to {total}, not {n_features}")
-        self.config["n_features"] = self.n_features      # the row of a benchmark says it
-        for name in ("reduction", "mean", "factor", "basis"):
-            self.register_buffer(name, torch.zeros(0))
+        wanted = {"wide_resnet50_2": 550}.get(backbone, 100)
+        self.n_features = n_features or min(wanted, total)
+        if self.n_features > total:
+            raise ArgumentError(f"n_features={n_features}, but the layers {self.layers} "
+                                f"have {total} channels together")
 
 # %% ../../nbs/12_padim.ipynb #b831d904
 def reduction_matrix(kind, d, total):
@@ -52,16 +56,20 @@ def reduction_matrix(kind, d, total):
 
 # %% ../../nbs/12_padim.ipynb #3798df60
 @patch
-def embed(self: PaDiM, features):
+def prepare(self: PaDiM):
+    "The channels of each layer that the random choice keeps."
+    blocks = self.reduction.split(list(self.features.channels.values()), dim=1)
+    self._blocks = blocks                                # (d, C) for each layer
+    self._kept = [w.any(0).nonzero()[:, 0].tolist() for w in blocks]
+
+@patch
+def embed(self: PaDiM, seen):
     "Feature maps -> patch embeddings (B, d, h, w) on the grid of the first layer."
-    grid = next(iter(features.values())).shape[-2:]
-    widths = [f.shape[1] for f in features.values()]
-    blocks = self.reduction.split(widths, dim=1)         # (d, C) for each layer
+    maps, grid = seen.values(), next(iter(seen.values())).shape[-2:]
     if self.projection == "random":                      # pick, then repeat
-        kept = [f[:, w.any(0)] for f, w in zip(features.values(), blocks) if w.any()]
+        kept = [f[:, i] for f, i in zip(maps, self._kept) if i]
         return torch.cat([F.interpolate(f, size=grid) for f in kept], 1)
-    parts = [torch.einsum("dc,bchw->bdhw", w, f)
-             for w, f in zip(blocks, features.values())]
+    parts = [torch.einsum("dc,bchw->bdhw", w.to(f), f) for w, f in zip(self._blocks, maps)]
     return sum(F.interpolate(p, size=grid) for p in parts)
 
 # %% ../../nbs/12_padim.ipynb #701909c1
@@ -82,62 +90,56 @@ class Moments:
         self.mean += shift * (m / (n + m))
         self.n = n + m
 
-# %% ../../nbs/12_padim.ipynb #2a2ff2dc
-@patch
-def start(self: PaDiM, n, features):
-    "Draw the reduction and make room for the statistics of n pictures."
-    like = next(iter(features.values()))
-    total = sum(f.shape[1] for f in features.values())
-    d, (h, w) = self.n_features, like.shape[-2:]
-    self.reduction = reduction_matrix(self.projection, d, total).to(like)
-    self.rows = self.moments = None
-    self.mean = self.factor = self.basis = like.new_zeros(0)     # of an earlier fit
-    if n * (d + n) < d * d:                          # the ridge form is smaller
-        self.rows = like.new_empty(h * w, n, d)
-        self.filled = 0
-    else:
-        self.moments = Moments(h * w, d, like)
-
-# %% ../../nbs/12_padim.ipynb #8c6600f9
-@patch
-def update(self: PaDiM, features):
-    "Add a batch: to the moments, or to the rows of the ridge form."
-    x = self.embed(features).flatten(2).permute(2, 0, 1)      # (P, B, d)
-    if self.moments:
-        self.moments.update(x)
-    else:
-        self.rows[:, self.filled:self.filled + x.shape[1]] = x
-        self.filled += x.shape[1]
-
-# %% ../../nbs/12_padim.ipynb #84c11c0b
-@patch
-def finish(self: PaDiM, chunk=512):
-    "Turn the statistics into what prediction needs, chunk by chunk, in place."
-    n = self.filled if self.moments is None else self.moments.n
-    if n < 2:
-        raise ValueError(f"a covariance needs 2 pictures or more, not {n}")
-    if self.moments:
-        self.mean, self.factor = self.moments.mean, self.moments.scatter
-        for s in self.factor.split(chunk):
-            s /= n - 1
-            s.diagonal(dim1=1, dim2=2).add_(self.epsilon)
-            s.copy_(inverse_factor(s))
-    else:
-        self.mean, self.basis = self.rows.mean(1), self.rows
-        self.basis -= self.mean[:, None]
-        grams = []
-        for x in self.basis.split(chunk):
-            g = x @ x.mT
-            g.diagonal(dim1=1, dim2=2).add_(self.epsilon * (n - 1))
-            grams.append(inverse_factor(g))
-        self.factor = torch.cat(grams)
-    del self.moments, self.rows
-
 # %% ../../nbs/12_padim.ipynb #631c539b
 def inverse_factor(s):
     "(P, k, k) positive definite S = L L^T -> L^-1, by one triangular solve."
     eye = torch.eye(s.shape[-1], dtype=s.dtype, device=s.device).expand_as(s)
     return torch.linalg.solve_triangular(torch.linalg.cholesky(s), eye, upper=False)
+
+# %% ../../nbs/12_padim.ipynb #2a2ff2dc
+def covariance_form(parts, n, epsilon, chunk=512):
+    "Embeddings (P, B, d), batch by batch -> mean (P, d), inverted factors (P, d, d), none."
+    first = next(parts)
+    moments = Moments(len(first), first.shape[2], first)
+    for x in chain([first], parts): moments.update(x)
+    for s in moments.scatter.split(chunk):
+        s /= n - 1
+        s.diagonal(dim1=1, dim2=2).add_(epsilon)
+        s.copy_(inverse_factor(s))
+    return moments.mean, moments.scatter, first.new_zeros(0)
+
+# %% ../../nbs/12_padim.ipynb #8c6600f9
+def ridge_form(parts, n, epsilon, chunk=512):
+    "As `covariance_form`: mean (P, d), inverted factors (P, n, n), centred rows (P, n, d)."
+    rows, filled, factors = None, 0, []
+    for x in parts:
+        if rows is None: rows = x.new_empty(len(x), n, x.shape[2])
+        rows[:, filled:filled + x.shape[1]] = x
+        filled += x.shape[1]
+    mean = rows.mean(1)
+    rows -= mean[:, None]
+    for x in rows.split(chunk):
+        g = x @ x.mT
+        g.diagonal(dim1=1, dim2=2).add_(epsilon * (n - 1))
+        factors.append(inverse_factor(g))
+    return mean, torch.cat(factors), rows
+
+# %% ../../nbs/12_padim.ipynb #84c11c0b
+@patch
+def learn(self: PaDiM, seen, n):
+    "Draw the reduction, then gather the statistics in the form that is smaller."
+    if n < 2: raise DataError(f"a covariance needs 2 pictures or more, not {n}")
+    total, d = sum(self.features.channels.values()), self.n_features
+    self.reduction = reduction_matrix(self.projection, d, total).to(self.device)
+    self.prepare()
+    parts = (self.embed(s).flatten(2).permute(2, 0, 1) for s in seen)     # (P, B, d)
+    self.mean, self.factor, self.basis = self.form(n)(parts, n, self.epsilon)
+
+@patch
+def form(self: PaDiM, n):
+    "The form of the statistics of n pictures that takes less memory."
+    d = self.n_features
+    return ridge_form if n * (d + n) < d * d else covariance_form
 
 # %% ../../nbs/12_padim.ipynb #adb7e496
 @patch
@@ -155,10 +157,9 @@ def distances(self: PaDiM, z):
 
 # %% ../../nbs/12_padim.ipynb #fca3fddf
 @patch
-def score(self: PaDiM, features, size):
+def score(self: PaDiM, seen, size):
     "Feature maps -> image scores (B,) and anomaly maps (B, H, W) at `size`."
-    z = self.embed(features)
-    h, w = z.shape[-2:]
-    d = self.distances(z.flatten(2).permute(2, 0, 1))
-    maps = smooth_map(d.unflatten(1, (h, w)), size, self.sigma)
+    z = self.embed(seen)
+    d = self.distances(z.flatten(2).permute(2, 0, 1)).unflatten(1, z.shape[-2:])
+    maps = smooth_map(d, size, self.sigma, self.features.strides[self.layers[0]])
     return maps.amax((1, 2)), maps

@@ -6,23 +6,29 @@
 __all__ = ['ReverseDistillation']
 
 # %% ../../nbs/15_reverse_distillation.ipynb #37d330cc
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from fastcore.basics import patch
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import nn
 
-from ..detector import TrainedDetector, cosine, smooth_map
+from ..arguments import Below1, Count, NonNegative, Positive
 from ..features import untrained_network
+from ..files import ArgumentError
+from ..maps import cosine, smooth_map
+from ..training import TrainedDetector
 
 # %% ../../nbs/15_reverse_distillation.ipynb #63b33813
 def anatomy(backbone):
     """(block class, its width arguments, blocks in each of the four stages) of a ResNet
-    of basic or bottleneck blocks; ValueError for another network."""
+    of basic or bottleneck blocks; `ArgumentError` for another network."""
     with torch.device("meta"):                       # shapes only, nothing is computed
         net = untrained_network(backbone)
     first, width = getattr(net, "layer1", [None])[0], {}
     if type(first) not in (BasicBlock, Bottleneck):
-        raise ValueError(f"the decoder mirrors a ResNet of ordinary blocks; {backbone} "
+        raise ArgumentError(f"the decoder mirrors a ResNet of ordinary blocks; {backbone} "
                          f"({type(net).__name__}) is none: take resnet18, for example")
     if not isinstance(first, BasicBlock):            # grouped and wide bottlenecks
         groups, inside = first.conv2.groups, first.conv2.out_channels
@@ -93,24 +99,23 @@ class ReverseDistillation(TrainedDetector):
     the map is the blurred sum over `layers` of 1 - cosine, the score its largest value.
     `criterion`: the loss takes one cosine a "picture" and layer, as the official code,
     or one a "position", as the paper. `lr` of Adam with betas (0.5, 0.999), `epochs` and
-    `batch_size` are the published ones. Pictures have sides that are multiples of 32.
+    `batch_size` are the published ones; `sigma` of the blur in pixels.
     """
     presets = {"paper": dict(criterion="position"),
                "quick": dict(epochs=8, batch_size=8)}
 
-    def __init__(self, backbone="resnet18", layers=("layer1", "layer2", "layer3"),
-                 weights=None, criterion="picture", epochs=200, lr=0.005, batch_size=16,
-                 validation=0.0, patience=None, seed=42):
-        if criterion not in ("picture", "position"):
-            raise ValueError('criterion must be "picture" or "position", '
-                             f"not {criterion!r}")
-        super().__init__(backbone, layers, weights, seed, criterion=criterion, lr=lr,
-                         epochs=epochs, batch_size=batch_size, validation=validation,
-                         patience=patience)
+    def __init__(self, backbone: str = "resnet18",
+                 layers: tuple[str, ...] = ("layer1", "layer2", "layer3"),
+                 weights: str | None = None,
+                 criterion: Literal["picture", "position"] = "picture",
+                 epochs: Count = 200, lr: Positive = 0.005, batch_size: Count = 16,
+                 validation: Below1 = 0.0, patience: Count | None = None,
+                 sigma: NonNegative = 4.0, seed: int = 42):
+        super().__init__()
 
     def make_optimiser(self):
         learning = [p for p in self.parameters() if p.requires_grad]
-        return torch.optim.Adam(learning, self.config["lr"], betas=(0.5, 0.999))
+        return torch.optim.Adam(learning, self.lr, betas=(0.5, 0.999))
 
 # %% ../../nbs/15_reverse_distillation.ipynb #730db4d2
 @patch
@@ -119,7 +124,7 @@ def build(self: ReverseDistillation):
     f, channels = self.features, list(self.features.channels.values())
     grown = list(zip(channels, f.strides.values()))
     if grown != [(channels[0] * 2**i, grown[0][1] * 2**i) for i in range(len(grown))]:
-        raise ValueError(f"layers {f.layers} have (channels, stride) {grown}; both have "
+        raise ArgumentError(f"layers {f.layers} have (channels, stride) {grown}; both have "
                          "to double from one to the next, as from layer1 to layer3")
     block, width, depths = anatomy(f.backbone)
     self.bottleneck = OneClassBottleneck(channels, block, width, depths[3])
@@ -133,11 +138,11 @@ def build(self: ReverseDistillation):
 # %% ../../nbs/15_reverse_distillation.ipynb #1364f1c0
 @patch
 def observe(self: ReverseDistillation, images):
-    "The encoder's features; ValueError for a size that cannot be halved and doubled."
+    "The encoder's features of pictures with sides that can be halved and doubled again."
     stride = 2 * max(self.features.strides.values())
-    if any(side % stride for side in images.shape[-2:]):
-        raise ValueError(f"pictures of {tuple(images.shape[-2:])} pixels: both sides "
-                         f"have to be multiples of {stride}")
+    right, below = (-n % stride for n in images.shape[:1:-1])
+    if right or below:                           # more of the picture, mirrored
+        images = F.pad(images, (0, right, 0, below), mode="reflect")
     return self.features(images)
 
 @patch
@@ -149,11 +154,12 @@ def distances(self: ReverseDistillation, seen, dim=1):
 @patch
 def loss(self: ReverseDistillation, seen):
     "Mean over the batch of 1 - cosine, summed over the layers."
-    dim = (1, 2, 3) if self.config["criterion"] == "picture" else 1
+    dim = (1, 2, 3) if self.criterion == "picture" else 1
     return sum(d.mean() for d in self.distances(seen, dim).values())
 
 @patch
 def score(self: ReverseDistillation, seen, size):
     "Image scores (B,) and anomaly maps (B, H, W) at `size`."
-    maps = sum(smooth_map(d, size, self.sigma) for d in self.distances(seen).values())
+    maps = sum(smooth_map(d, size, self.sigma, self.features.strides[l])
+               for l, d in self.distances(seen).items())
     return maps.amax((1, 2)), maps

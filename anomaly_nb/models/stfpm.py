@@ -9,8 +9,10 @@ __all__ = ['STFPM']
 import torch
 from fastcore.basics import patch
 
-from ..detector import TrainedDetector, cosine, smooth_map
+from ..arguments import Below1, Count, Positive
 from ..features import Features
+from ..maps import cosine, smooth_map
+from ..training import TrainedDetector
 
 # %% ../../nbs/14_stfpm.ipynb #1ce7d8d6
 class STFPM(TrainedDetector):
@@ -23,12 +25,12 @@ class STFPM(TrainedDetector):
     """
     presets = {"quick": dict(epochs=20, batch_size=4)}
 
-    def __init__(self, backbone="resnet18", layers=("layer1", "layer2", "layer3"),
-                 weights=None, epochs=100, lr=0.4, batch_size=32, validation=0.2,
-                 patience=None, seed=42):
-        super().__init__(backbone, layers, weights, seed, epochs=epochs,
-                         batch_size=batch_size, validation=validation,
-                         patience=patience, lr=lr)
+    def __init__(self, backbone: str = "resnet18",
+                 layers: tuple[str, ...] = ("layer1", "layer2", "layer3"),
+                 weights: str | None = None, epochs: Count = 100, lr: Positive = 0.4,
+                 batch_size: Count = 32, validation: Below1 = 0.2,
+                 patience: Count | None = None, seed: int = 42):
+        super().__init__()
 
     def build(self):
         f = self.features
@@ -36,7 +38,7 @@ class STFPM(TrainedDetector):
         self.student = Features(f.backbone, f.layers, "random", seed).unfreeze()
 
     def make_optimiser(self):
-        return torch.optim.SGD(self.student.net.parameters(), self.config["lr"],
+        return torch.optim.SGD(self.student.net.parameters(), self.lr,
                                momentum=0.9, weight_decay=1e-4)
 
     def observe(self, images):
@@ -60,6 +62,6 @@ def loss(self: STFPM, seen):
 def score(self: STFPM, seen, size):
     "Image scores (B,) and anomaly maps (B, H, W) at `size`."
     maps = 1.0
-    for d in self.distances(seen).values():
-        maps = maps * smooth_map(d, size, sigma=0)
+    for l, d in self.distances(seen).items():
+        maps = maps * smooth_map(d, size, 0, self.features.strides[l])
     return maps.amax((1, 2)), maps
