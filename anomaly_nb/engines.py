@@ -46,6 +46,13 @@ class _Call(popen_forkserver.Popen):
             self.server.jobs += 1
 
     def _launch(self, job):
+        "Called by `Popen`. A server that has just been killed is started again."
+        try: self._send(job)
+        except (OSError, EOFError):
+            self.server.end()
+            self._send(job)
+
+    def _send(self, job):
         "Have a process forked and send it the module path, then the job."
         self.sentinel, pipe = self.server.connect_to_new_process([])
         self.finalizer = util.Finalize(self, util.close_fds, (os.dup(pipe), self.sentinel))
@@ -104,11 +111,10 @@ def _end_with(sentinel):
     connection.wait([sentinel])
     os.killpg(0, signal.SIGKILL)
 
-# %% ../nbs/40_engines.ipynb #1bb7fffe
+# %% ../nbs/40_engines.ipynb #db82f598
 IDLE = 10                                        # seconds until a server ends
 _lock, _servers = threading.RLock(), {}
 _waiting = {"OMP_WAIT_POLICY": "PASSIVE"}
-os.register_at_fork(after_in_child=_servers.clear)       # they are the parent's
 
 def _server(module, threads):
     "The server that has imported `module` in the caller's environment."
@@ -116,11 +122,11 @@ def _server(module, threads):
     more = dict.fromkeys(names, str(threads)) if threads else {}
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):
         more |= _waiting
-    key = (module, *_module_path(), *sorted((os.environ | more).items()))
+    key = (os.getpid(), module, *_module_path(), *sorted((os.environ | more).items()))
     if key not in _servers: _servers[key] = _Server(module, more)
     return _servers[key]
 
-# %% ../nbs/40_engines.ipynb #0f2e8799
+# %% ../nbs/40_engines.ipynb #676c8d34
 class _Server(forkserver.ForkServer):
     "The standard library's, in an environment of its own; `jobs` are at work."
     def __init__(self, module, more):
@@ -133,6 +139,9 @@ class _Server(forkserver.ForkServer):
         threading.Thread(target=self._rest, daemon=True).start()
 
     def ensure_running(self):
+        if len(tempfile.gettempdir()) > 70:
+            raise _refusal(f"TMPDIR is {tempfile.gettempdir()}, too long a name for the "
+                           "socket that processes are started through; set a shorter one")
         before = dict(os.environ)
         os.environ.update(self.at_start)                 # a new process inherits it
         try: super().ensure_running()
@@ -147,24 +156,28 @@ class _Server(forkserver.ForkServer):
             with _lock:
                 if self.jobs or self.left + IDLE > time.monotonic(): continue
                 for key in [k for k, s in _servers.items() if s is self]: del _servers[key]
-                with suppress(TypeError, ProcessLookupError):    # it never started, or died
-                    os.kill(self._forkserver_pid, signal.SIGKILL)
-                return self._stop()
+                return self.end()
 
-# %% ../nbs/40_engines.ipynb #28a3d164
+    def end(self):
+        if self._forkserver_pid is None: return
+        with suppress(ProcessLookupError): os.kill(self._forkserver_pid, signal.SIGKILL)
+        self._stop()
+
+# %% ../nbs/40_engines.ipynb #dbe87ee4
 def _module_path():
     "The caller's module path, with the current folder and the script's last."
     real, up = os.path.realpath, os.path.dirname
     script = getattr(sys.modules["__main__"], "__file__", None) or "none"
     package = importlib.import_module("anomaly_nb").__file__
     last = {real(""), up(real(script))} - {up(up(real(package)))}
-    return sorted(sys.path, key=lambda folder: real(folder) in last)
+    folders = [p for p in sys.path if isinstance(p, str)]
+    return sorted(folders, key=lambda folder: real(folder) in last)
 
 def _refusal(text):
     from anomaly_nb.files import ArgumentError   # here, because torch comes with it
     return ArgumentError(text)
 
-# %% ../nbs/40_engines.ipynb #e7374456
+# %% ../nbs/40_engines.ipynb #c75f5fac
 def cpu_count(cgroup="/sys/fs/cgroup"):
     "Cores that this process may use: its affinity, and the limit of a container."
     try: n = len(os.sched_getaffinity(0))
