@@ -72,7 +72,8 @@ def _data_facts(root, category):
 @lru_cache(maxsize=None)
 def _model_facts(model, backbone, weights, config):
     "`_facts` of a detector that is built for nothing else."
-    return _facts(Job("", "", model, backbone, weights, config=json.loads(config)).detector())
+    job = Job("", "", model, backbone, weights, config=json.loads(config))
+    return _facts(job.detector())
 
 def _facts(det):
     "A detector's columns: backbone, its weights' name and hash, configuration as JSON."
@@ -93,8 +94,9 @@ COLUMNS = (
     "image_auroc", "image_auroc_low", "image_auroc_high", "image_auroc_by_defect",
     "image_aupr", "image_f1", "image_f1_floor", "pixel_auroc", "pixel_f1", "aupro",
     *COSTS, "threads", "device", "version", "status", "error")
-TEXTS = ("dataset", "data_hash", "model", "backbone", "weights", "weights_sha256", "config",
-         "category", "epochs", "image_auroc_by_defect", "device", "version", "status", "error")
+TEXTS = ("dataset", "data_hash", "model", "backbone", "weights", "weights_sha256",
+         "config", "category", "epochs", "image_auroc_by_defect", "device", "version",
+         "status", "error")
 
 class Results(Rows):
     "The benchmark's `Rows`: `Results(path).frame()` reads them, each job's newest one."
@@ -251,7 +253,7 @@ def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None):
         warnings.warn(f"{left} jobs are left to another run that writes to {store.path}")
     return store.frame()[[k in wanted for k in keys]].reset_index(drop=True)
 
-# %% ../nbs/42_benchmark.ipynb #3bfd24b3
+# %% ../nbs/42_benchmark.ipynb #200905b5
 def _checked(jobs, scheduler):
     "The identities of `jobs`; an `AnomalyError` says what cannot work."
     if not scheduler:
@@ -265,7 +267,7 @@ def _start(store, figures):
     if figures:
         try: Path(figures).mkdir(parents=True, exist_ok=True)
         except OSError as e:
-            raise FileError(f"{figures} cannot be a folder for figures: {e.strerror}") from e
+            raise FileError(f"{figures} cannot hold figures: {e.strerror}") from e
 
 def _done(store):
     "Keys of the rows with status ok."

@@ -42,7 +42,8 @@ class _Call(popen_forkserver.Popen):
         with _lock:
             self.server = _server(module, threads)
             job = importlib.import_module("anomaly_nb.engines")._Job    # also in a notebook
-            super().__init__(job(self.folder.name, os.getcwd(), self.server.environment, task))
+            super().__init__(job(task, os.getcwd(), self.folder.name,
+                                 self.server.environment))
             self.server.jobs += 1
 
     def _launch(self, job):
@@ -64,8 +65,9 @@ class _Call(popen_forkserver.Popen):
         "What the function returned, or a `ProcessFailed`; waits for it."
         status, folder = self.wait(), Path(self.folder.name)
         if status == 0: return pickle.loads((folder / "answer").read_bytes())
-        names = {s.value: s.name for s in signal.Signals}
-        if status < 0: return ProcessFailed(f"killed by signal {-status} ({names.get(-status)})")
+        if status < 0:
+            names = {s.value: s.name for s in signal.Signals}
+            return ProcessFailed(f"killed by signal {-status} ({names.get(-status)})")
         printed = (folder / "log").read_text("utf-8", "replace").strip().splitlines()
         return ProcessFailed((printed or [f"exit status {status}"])[-1])
 
@@ -86,7 +88,7 @@ class _Job:
     def __init__(self, *facts): self.facts = facts
 
     def _bootstrap(self, parent_sentinel):
-        folder, here, environment, task = self.facts
+        task, here, folder, environment = self.facts
         os.setsid()                              # a group of its own
         threading.Thread(target=_end_with, args=(parent_sentinel,), daemon=True).start()
         log, status = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT, 0o600), 1
@@ -244,8 +246,8 @@ def dask(function, tasks, scheduler):
         send(sum(slots.values()))
         for future in answers:
             failed = future.exception()
-            yield sent.pop(future.key), (future.result() if failed is None else
-                                         ProcessFailed(f"{type(failed).__name__}: {failed}"))
+            why = f"{type(failed).__name__}: {failed}"
+            yield sent.pop(future.key), ProcessFailed(why) if failed else future.result()
             send(1)
 
 # %% ../nbs/40_engines.ipynb #5015402a
@@ -262,6 +264,6 @@ def _slots(client):
 def _on_worker(function, task, slots):
     "In a thread of a Dask worker: a fresh process, with its share of the cores."
     from distributed import get_worker
-    host = urlsplit(get_worker().address).hostname
-    try: return call_fresh(function, task, threads=max(1, cpu_count() // slots.get(host, 1)))
+    sharers = slots.get(urlsplit(get_worker().address).hostname, 1)
+    try: return call_fresh(function, task, threads=max(1, cpu_count() // sharers))
     except ProcessFailed as e: return e
