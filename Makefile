@@ -1,7 +1,7 @@
 # make demo   the synthetic data set, all models on it, a table and out/index.html
 # make test   everything the project promises; closes with "N passed, M failed"
 # make lab    the notebooks in JupyterLab
-# make export after editing notebooks: navigation, modules and README.md follow them
+# make export after editing notebooks: navigation, modules, stubs and README.md follow them
 # make save NB=12_padim   run notebooks (all without NB) and store their outputs
 #
 # The first run creates .venv and installs into it. Another Python: make test PYTHON=python3.12

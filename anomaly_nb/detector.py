@@ -8,10 +8,12 @@ __all__ = ['FORMAT', 'Detector', 'observations', 'OnePassDetector', 'MeanPicture
 
 # %% ../nbs/06_detector.ipynb #1f48632f
 import importlib, math
+from collections.abc import Iterator
 from dataclasses import fields
 from importlib.metadata import version
 from inspect import signature
 from itertools import chain
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -19,10 +21,10 @@ from fastcore.basics import patch
 from safetensors.torch import load_file
 from torch import nn
 
-from .arguments import Count, NonNegative, recorded
+from .arguments import NonNegative, recorded
 from .data import DataError, pictures_from
 from .features import Features, seeded
-from .files import (AnomalyError, ArgumentError, FileError, NotFitted, bar,
+from .files import (ArgumentError, FileError, NotFitted, bar,
                               pick_device, tensors_sha256, write_tensors)
 from .files import read_header as read_any_header
 from .maps import smooth_map
@@ -93,8 +95,8 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
     pictures, device = pictures_from(data, size, "train"), pick_device(device)
     if not len(pictures):
         raise DataError("no pictures to fit on; give data.train")
-    if any(pictures.targets):
-        raise DataError(f"{sum(pictures.targets)} of the {len(pictures)} training pictures "
+    if pictures.labelled and pictures.targets.any():
+        raise DataError(f"{pictures.targets.sum()} of the {len(pictures)} training pictures "
                         "are anomalous; a detector learns from normal ones: data.train")
     self.progress = progress
     before, where = _copied(self), self.device
@@ -112,7 +114,7 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
         raise
     return self
 
-# %% ../nbs/06_detector.ipynb #507a218e
+# %% ../nbs/06_detector.ipynb #89f81cbd
 def _copied(detector):
     "All that belongs to a detector itself; modules and tensors are shared."
     return {k: v.copy() if isinstance(v, (dict, list)) else v
@@ -144,17 +146,26 @@ def forward(self: Detector, images):
     `NotFitted` before `fit`, `ArgumentError` for another shape than at fit and where a
     score is NaN.
     """
+    return self._scored(images)
+
+@patch
+def _scored(self: Detector, images, paths=None):
+    "`forward`; with `paths` an error names the picture."
     if torch.compiler.is_compiling():            # being exported
         return self.score(self.observe(images), self.input_size)
-    if self.input_size is None:
-        raise NotFitted(f"{type(self).__name__} is not fitted: call fit(data.train)")
+    self._refuse_unfitted()
     if images.ndim != 4 or tuple(images.shape[1:]) != (3, *self.input_size):
         raise ArgumentError(f"expected pictures (B, 3, {self.input_size[0]}, "
                             f"{self.input_size[1]}) as at fit, got {tuple(images.shape)}")
     with _full_precision(images.device):
         scores, maps = self.score(self.observe(images), self.input_size)
-    _refuse_nan([scores] if maps is None else [scores, maps])
+    _refuse_nan([scores] if maps is None else [scores, maps], paths)
     return scores, maps
+
+@patch
+def _refuse_unfitted(self: Detector):
+    if self.input_size is None:
+        raise NotFitted(f"{type(self).__name__} is not fitted: call fit(data.train)")
 
 @patch
 def observe(self: Detector, images):
@@ -184,7 +195,7 @@ def _apply(self: Detector, fn, recurse=True):
 # %% ../nbs/06_detector.ipynb #c2d9c6d6
 @patch
 def predict_batches(self: Detector, data, batch_size=32, maps="input", progress=True,
-                    failed=None):
+                    failed=None) -> Iterator[Predictions]:
     """Iterate over `Predictions`, a batch at a time.
 
     `data`: as for `fit` (of a data object its `test`), at the size of the fit. `maps`:
@@ -192,8 +203,7 @@ def predict_batches(self: Detector, data, batch_size=32, maps="input", progress=
     picture's own, None for none. `failed`: a list; pictures that cannot be read are added
     to it as (path, message) and left out. Without it the first one is a `DataError`.
     """
-    if self.input_size is None:
-        raise NotFitted(f"{type(self).__name__} is not fitted: call fit(data.train)")
+    self._refuse_unfitted()
     if maps not in ("input", "original", None):
         raise ArgumentError(f'maps must be "input", "original" or None, not {maps!r}')
     pictures = pictures_from(data, self.input_size, "test")
@@ -201,13 +211,14 @@ def predict_batches(self: Detector, data, batch_size=32, maps="input", progress=
     with bar(batches, math.ceil(len(pictures) / batch_size), "predict", progress) as steps:
         for b in steps:
             with torch.inference_mode():
-                scores, grid = self(b.images.to(self.device))
+                scores, grid = self._scored(b.images.to(self.device), b.paths)
             yield Predictions(scores.cpu(), _at_size(grid, b, maps), b.targets, b.masks,
                               b.paths, b.defects, self.threshold)
 
 # %% ../nbs/06_detector.ipynb #c4353ec6
 @patch
-def predict(self: Detector, data, batch_size=32, maps="input", progress=True, failed=None):
+def predict(self: Detector, data, batch_size=32, maps="input", progress=True,
+            failed=None) -> Predictions:
     "All of `predict_batches(...)` as one `Predictions`."
     parts = list(self.predict_batches(data, batch_size, maps, progress, failed))
     if not parts:
@@ -313,9 +324,9 @@ def calibrate(self: Detector, normals, fpr=0.05, batch_size=32, progress=True):
     anomalous, `ArgumentError` when there are too few; the old threshold then stays.
     """
     normals = pictures_from(normals, self.input_size or 256, "holdout")
-    if any(normals.targets):
+    if normals.labelled and normals.targets.any():
         raise DataError("calibrate on normal pictures only, as in data.holdout; "
-                        f"{int(sum(normals.targets))} of these are anomalous")
+                        f"{normals.targets.sum()} of these are anomalous")
     scores = self.predict(normals, batch_size, maps=None, progress=progress).scores
     self.threshold = conformal_threshold(scores, fpr)
     self.calibration = dict(fpr=fpr, n=len(scores))
@@ -336,8 +347,7 @@ def save(self: Detector, path, include_backbone=True):
     `include_backbone=False` leaves the backbone's tensors out and keeps their hash:
     a smaller file, whose `load` needs the same weights again.
     """
-    if self.input_size is None:
-        raise NotFitted(f"{type(self).__name__} is not fitted: call fit(data.train)")
+    self._refuse_unfitted()
     tensors = self.state_dict() if include_backbone else self._learned()
     f = self.features
     header = dict(
@@ -377,7 +387,7 @@ def find_class(module, name):
     return Detector.known[module, name]
 
 # %% ../nbs/06_detector.ipynb #25bf621e
-def load(path, device="auto", weights=None):
+def load(path, device="auto", weights=None) -> Detector:
     """The detector that `Detector.save` wrote to `path`, ready to predict.
 
     `weights`: only for a file without its backbone, where to find the same weights

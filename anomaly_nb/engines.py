@@ -38,6 +38,7 @@ class _Call(popen_forkserver.Popen):
             raise _refusal(f"{function}: another process cannot find what a notebook or a "
                            "script defines; put the function into a module")
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        Path(self.folder.name, "log").touch()
         task = pickle.dumps((function, args))
         with _lock:
             self.server = _server(module, threads)
@@ -91,7 +92,7 @@ class _Job:
         task, here, folder, environment = self.facts
         os.setsid()                              # a group of its own
         threading.Thread(target=_end_with, args=(parent_sentinel,), daemon=True).start()
-        log, status = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT, 0o600), 1
+        log, status = os.open(f"{folder}/log", os.O_WRONLY | os.O_APPEND), 1
         for stream in (1, 2): os.dup2(log, stream)
         try:
             os.environ.clear()

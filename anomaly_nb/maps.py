@@ -6,49 +6,46 @@
 __all__ = ['gaussian_kernel', 'upsample_blur_matrix', 'smooth_map', 'cosine', 'principal_components']
 
 # %% ../nbs/93_maps.ipynb #96fcaca1
-import math
 from functools import lru_cache
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 
 from .files import ArgumentError
 
 # %% ../nbs/93_maps.ipynb #e1ca3dfc
 def gaussian_kernel(sigma):
-    "Normalised 1-D Gaussian of 2*int(4*sigma + 0.5) + 1 taps (33 for sigma 4)."
+    "Normalised 1-D Gaussian of 2*int(4*sigma + 0.5) + 1 taps (33 for sigma 4), an array."
     radius = int(4 * sigma + 0.5)
-    x = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    k = torch.exp(-0.5 * (x / sigma) ** 2)
+    k = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     return k / k.sum()
 
 # %% ../nbs/93_maps.ipynb #db7bd525
 @lru_cache(maxsize=64)
-@torch.inference_mode(False)                     # kept, and used with gradients later
 def upsample_blur_matrix(n_in, n_out, sigma, cell=None):
-    """(n_out, n_in) matrix: bilinear upsampling (align_corners False), then a Gaussian
+    """(n_out, n_in) array: bilinear upsampling (align_corners False), then a Gaussian
     blur with reflected borders; `sigma` in output pixels, 0 for no blur. `cell`: output
     pixels that one input covers, for a grid that does not end where the output does."""
-    reach = cell * n_in if cell else n_out
-    m = torch.eye(n_in, dtype=torch.float64)[:, None]          # (n_in, 1, n_in)
-    m = F.interpolate(m, size=reach, mode="linear", align_corners=False)
-    m = F.pad(m[..., :n_out], (0, max(0, n_out - reach)), mode="replicate")
+    scale = 1 / cell if cell else n_in / n_out
+    at = ((np.arange(n_out) + 0.5) * scale - 0.5).clip(0, n_in - 1)
+    m = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(n_in)))
     if sigma:
         k = gaussian_kernel(sigma)
         r = len(k) // 2
         if r >= n_out:
             raise ArgumentError(f"a blur of sigma {sigma} needs maps larger than {r} "
-                             f"pixels, not {n_out}")
-        m = F.conv1d(F.pad(m, (r, r), mode="reflect"), k[None, None])
-    return m[:, 0].T.float().contiguous()
+                                f"pixels, not {n_out}")
+        padded = np.pad(m, ((r, r), (0, 0)), mode="reflect")
+        m = sum(w * padded[i:i + n_out] for i, w in enumerate(k))
+    return m.astype(np.float32)
 
 # %% ../nbs/93_maps.ipynb #e970456e
 def smooth_map(grid, size, sigma=4.0, cell=None):
     """Coarse scores (B, h, w) -> anomaly maps (B, H, W), upsampled to `size` = (H, W)
     and blurred; the same as interpolate and Gaussian blur, as two matrix products.
     `cell`: pixels a side that a cell stands for, if not those of `size` shared out."""
-    rows = upsample_blur_matrix(grid.shape[1], size[0], sigma, cell).to(grid)
-    columns = upsample_blur_matrix(grid.shape[2], size[1], sigma, cell).to(grid)
+    rows, columns = (torch.from_numpy(upsample_blur_matrix(n, m, sigma, cell)).to(grid)
+                     for n, m in zip(grid.shape[1:], size))
     return rows @ grid @ columns.T
 
 # %% ../nbs/93_maps.ipynb #654fe6dd

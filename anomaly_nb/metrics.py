@@ -17,6 +17,8 @@ from scipy import ndimage
 
 from .data import DataError
 
+from .files import ArgumentError
+
 # %% ../nbs/04_metrics.ipynb #9d16748d
 class _Steps(NamedTuple):
     "The ROC curve where it can rise: one entry per distinct anomalous score, falling."
@@ -44,32 +46,34 @@ def _auroc(s: _Steps) -> float:
 
 # %% ../nbs/04_metrics.ipynb #f8e9e156
 def _numbers(x, name: str) -> np.ndarray:
-    "`x` (numpy, torch or list) as a numpy array; ValueError if not numbers, or NaN."
-    if x is None: raise ValueError(f"{name} are missing (None)")
+    "`x` (numpy, torch or list) as a numpy array; `ArgumentError` if not numbers, or NaN."
+    if x is None: raise ArgumentError(f"{name} are missing (None)")
     if isinstance(x, torch.Tensor):
         x = x.detach().cpu()
         x = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
-    x = np.asarray(x)
+    try: x = np.asarray(x)
+    except (ValueError, TypeError) as e:             # rows of different lengths, say
+        raise ArgumentError(f"{name} cannot be one array ({e})") from e
     if x.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be numbers, not {x.dtype}")
+        raise ArgumentError(f"{name} must be numbers, not {x.dtype}")
     if x.dtype.kind == "f" and np.isnan(x).any():
-        raise ValueError(f"{np.isnan(x).sum()} of {x.size} {name} are NaN")
+        raise ArgumentError(f"{np.isnan(x).sum()} of {x.size} {name} are NaN")
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 # %% ../nbs/04_metrics.ipynb #6524fe4c
 def _split(scores, targets, names=("scores", "targets"), unit="picture"):
-    "The scores of the anomalous and of the normal samples; ValueError without both."
+    "The scores of the anomalous and of the normal samples; `ArgumentError` without both."
     scores, targets = _numbers(scores, names[0]), _numbers(targets, names[1])
     if scores.shape != targets.shape:
-        raise ValueError(f"{names[0]} {scores.shape} and {names[1]} {targets.shape}"
+        raise ArgumentError(f"{names[0]} {scores.shape} and {names[1]} {targets.shape}"
                          " differ in shape")
     anomalous = targets.astype(bool)
     if targets.dtype != bool and not np.array_equal(targets, anomalous):
-        raise ValueError(f"{names[1]} must be 0 or 1 (or bool)")
+        raise ArgumentError(f"{names[1]} must be 0 or 1 (or bool)")
     found = np.count_nonzero(anomalous)
     for word, n in ("anomalous", found), ("normal", anomalous.size - found):
         if n == 0:
-            raise ValueError(f"no {word} {unit} among {anomalous.size}: "
+            raise ArgumentError(f"no {word} {unit} among {anomalous.size}: "
                              "this metric needs both classes")
     return scores[anomalous], scores[~anomalous]
 
@@ -77,7 +81,7 @@ def _split(scores, targets, names=("scores", "targets"), unit="picture"):
 def auroc(scores, targets) -> float:
     """Area under the ROC curve: the share of (anomalous, normal) pairs in the right
     order, equal scores counting 1/2. `scores` any real numbers or +-inf, higher is
-    more anomalous; `targets` 0/1 of the same shape. ValueError on NaN or one class."""
+    more anomalous; `targets` 0/1 of the same shape. `ArgumentError` on NaN or one class."""
     return _auroc(_steps(*_split(scores, targets)))
 
 # %% ../nbs/04_metrics.ipynb #4d023c6d
@@ -107,8 +111,8 @@ def _f1_max(s: _Steps) -> tuple[float, float]:
 # %% ../nbs/04_metrics.ipynb #36b525e9
 def f1_floor(targets) -> float:
     """F1 when everything is called anomalous, 2P/(2P+N): no F1-max is ever lower.
-    `targets` 0/1, any shape. ValueError on one class."""
-    anomalous, normal = _split(targets, targets)
+    `targets` 0/1, any shape. `ArgumentError` on NaN or one class."""
+    anomalous, normal = _split(targets, targets, ("targets", "targets"))
     return 2 * len(anomalous) / (2 * len(anomalous) + len(normal))
 
 # %% ../nbs/04_metrics.ipynb #11336bd5
@@ -117,6 +121,8 @@ def shuffled_percentile(metric, scores, targets, q=95, n=1000, seed=0) -> float:
     random orders of the labels. A metric that returns a tuple (`f1_max`) counts by its
     first entry. The same seed gives the same value. Errors as for `auroc`."""
     _split(scores, targets)
+    if n < 1 or not 0 <= q <= 100:
+        raise ArgumentError(f"n={n}, q={q}: give n of 1 or more, and q from 0 to 100")
     scores, targets = _numbers(scores, "scores"), _numbers(targets, "targets")
     rng, values = np.random.default_rng(seed), []
     for _ in range(n):
@@ -150,7 +156,9 @@ def auroc_interval(scores, targets, level=.95, n=2000, seed=0) -> tuple[float, f
     resamples. Too narrow near 1 on small test sets, and (1, 1) when the classes do not
     overlap: that means no mistake was seen, not that none is possible.
     Arguments and errors as for `auroc`."""
-    if not 0 < level < 1: raise ValueError(f"level must be in (0, 1), got {level}")
+    if n < 1 or not 0 < level < 1:
+        raise ArgumentError(f"n={n}, level={level}: give n of 1 or more, and a level "
+                            "between 0 and 1")
     values = _resampled_auroc(scores, targets, n, seed)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -185,7 +193,7 @@ def _pixels(maps, masks) -> tuple[_Steps, np.ndarray]:
     "Checked maps and masks (N, H, W) -> steps and region weights."
     maps = _numbers(maps, "anomaly maps")
     if maps.ndim != 3:
-        raise ValueError(f"anomaly maps must be (N, H, W), got {maps.shape}")
+        raise ArgumentError(f"anomaly maps must be (N, H, W), got {maps.shape}")
     steps = _steps(*_split(maps, masks, ("anomaly maps", "masks"), "pixel"))
     return steps, _region_weights(_numbers(masks, "masks").astype(bool))
 
@@ -194,10 +202,10 @@ def aupro(maps, masks, fpr_limit=.3) -> float:
     """Area under the per-region-overlap curve for FPR 0..`fpr_limit`, divided by
     `fpr_limit`; exact (Bergmann et al. 2020). `maps` (N, H, W) real numbers, `masks`
     (N, H, W) 0/1 or bool, 1 = defect, all False for normal pictures. Regions are
-    8-connected; a map of one constant gets fpr_limit / 2. ValueError on NaN, without
-    any region and without background."""
+    8-connected; a map of one constant gets fpr_limit / 2. `ArgumentError` on NaN,
+    without any region and without background."""
     if not 0 < fpr_limit <= 1:
-        raise ValueError(f"fpr_limit must be in (0, 1], got {fpr_limit}")
+        raise ArgumentError(f"fpr_limit must be in (0, 1], got {fpr_limit}")
     return _pro_area(*_pixels(maps, masks), fpr_limit)
 
 # %% ../nbs/04_metrics.ipynb #aad66215

@@ -12,6 +12,8 @@ from importlib.resources import files
 
 import pandas as pd
 
+from .files import ArgumentError
+
 # %% ../nbs/41_published.ipynb #06fcad64
 CATEGORIES = ("carpet", "grid", "leather", "tile", "wood", "bottle", "cable", "capsule",
               "hazelnut", "metal_nut", "pill", "screw", "toothbrush", "transistor",
@@ -27,9 +29,13 @@ def published():
     (see `GENERATIONS`), size in pixels, weights, verified (yes, secondhand, recalled,
     computed), note. What is not known is an empty text.
     """
-    with (files("anomaly_nb") / "results" / "published.csv").open() as f:
-        table = pd.read_csv(f, dtype=dict.fromkeys(["size"], str))
-    return table.fillna({c: "" for c in table if c != "value"})
+    with (files("anomaly_nb") / "results" / "published.csv").open(encoding="utf-8") as f:
+        return _read(f)
+
+def _read(file):
+    "The table in a CSV file; every column but `value` is text as it stands there."
+    table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
+    return table.astype({"value": float})
 
 # %% ../nbs/41_published.ipynb #51c8c0b1
 def current(cells=None):
@@ -51,13 +57,13 @@ def compare(rows, cells=None):
     as `current()`, the default. Columns: model, backbone, metric, category, published,
     source, run (a text; "" where nothing was measured), measured (mean over the seeds),
     seeds, spread (largest less smallest), difference. An average is one of all fifteen
-    categories, its spread that of the seeds' averages. ValueError when no row is of one of
-    MVTec AD's categories.
+    categories, its spread that of the seeds' averages. `ArgumentError` when no row is of
+    one of MVTec AD's categories.
     """
     cells = current() if cells is None else cells
     rows = rows[(rows.status == "ok") & rows.category.isin(CATEGORIES)]
     if rows.empty:
-        raise ValueError("no finished row is of one of MVTec AD's 15 categories")
+        raise ArgumentError("no finished row is of one of MVTec AD's 15 categories")
     rows = rows.fillna({c: "" for c in RUN})
     found = pd.concat([_measured(run, names) for run, names in _runs(rows)])
     at = ["model", "backbone", "metric", "category"]
@@ -73,7 +79,7 @@ def _runs(rows):
     rows = rows.assign(weights=rows.weights.where(
         hashes < 2, rows.weights + " " + rows.weights_sha256.str[:6]))
     for _, alike in rows.groupby(RUN[:5], sort=False):
-        configs = {c: json.loads(c) for c in alike.config.unique()}
+        configs = {c: json.loads(c or "{}") for c in alike.config.unique()}
         for config, full in configs.items():
             own = [f"{k}={json.dumps(v)}" for k, v in full.items()
                    if any(other.get(k) != v for other in configs.values())]
@@ -104,7 +110,7 @@ def table(compared, model):
     """
     mine, lines = compared[compared.model == model], {}
     if mine.empty:
-        raise ValueError(f"no numbers of {model!r}; there are some of "
+        raise ArgumentError(f"no numbers of {model!r}; there are some of "
                          f"{', '.join(compared.model.unique())}")
     for metric, name in METRICS.items():
         part = mine[mine.metric == metric]
@@ -136,7 +142,8 @@ def as_markdown(table):
     lines = [[*shown.index.names, *shown.columns],
              ["---"] * shown.index.nlevels + ["---:"] * len(shown.columns),
              *([*names, *values] for names, values in zip(shown.index, shown.to_numpy()))]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(c.replace('|', '&#124;') for c in cells)} |"
+                     for cells in lines)
 
 def as_html(table):
     "The table in HTML, differences in colour."

@@ -28,7 +28,7 @@ from .files import AnomalyError
 
 # %% ../nbs/92_reading.ipynb #e747ad5a
 def printable(text: str) -> str:
-    "`text` with the bytes of names that are not UTF-8 escaped, so that it can be printed"
+    "`text` with the bytes of names that are not UTF-8 escaped: fit to be printed"
     return text.encode("utf-8", "backslashreplace").decode()
 
 class DataError(AnomalyError, ValueError):
@@ -43,7 +43,7 @@ _STARTS = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP",
            b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
 
 def _explain(name, e: Exception, start=b"") -> str:
-    "The message for an exception `e` met while reading `name`, whose bytes begin `start`"
+    "The message for an exception `e` met while reading `name`; `start`: its first bytes"
     if isinstance(e, FileNotFoundError):
         return f"{name}: there is no such file. Check the name; a link may be broken."
     if isinstance(e, UnidentifiedImageError):
@@ -56,8 +56,8 @@ def _explain(name, e: Exception, start=b"") -> str:
     if isinstance(e, OSError) and e.errno:
         return f"{name}: the file cannot be read ({e.strerror}). Check its permissions."
     if isinstance(e, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-        return (f"{name}: too many pixels for Pillow ({e}). Cut the picture into parts, "
-                "or set PIL.Image.MAX_IMAGE_PIXELS higher.")
+        return (f"{name}: too many pixels for Pillow ({e}). Cut the picture into "
+                "parts, or set PIL.Image.MAX_IMAGE_PIXELS higher.")
     if isinstance(e, MemoryError):
         return f"{name}: the picture does not fit into memory. Cut it into parts."
     if isinstance(e, ValueError) and "closed" in str(e):
@@ -65,6 +65,7 @@ def _explain(name, e: Exception, start=b"") -> str:
     return (f"{name}: the picture cannot be decoded ({e}). The file is damaged or cut "
             "short: copy it again, or move it out of the folder.")
 
+# %% ../nbs/92_reading.ipynb #92d0ef30
 @contextmanager
 def noting(problems: list | None):
     "A `DataError` inside is added to `problems`; with None it is raised"
@@ -91,8 +92,8 @@ def file_sha256(path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 # %% ../nbs/92_reading.ipynb #92d0ef03
-_TURNS = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE",
-                         "ROTATE_270", "TRANSVERSE", "ROTATE_90"), start=2))
+_TURNS = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM",
+                         "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"), 2))
 
 def _upright(im: Image.Image) -> Image.Image:
     "`im`, turned as its EXIF block says"
@@ -125,18 +126,19 @@ def _without_texts(png: bytes) -> bytes:
         i = end
     return b"".join(kept)
 
+# %% ../nbs/92_reading.ipynb #92d0ef31
 _loading = threading.Lock()
 
 def _load(source, name) -> Image.Image:
     "The upright PIL picture in a file, bytes, an array or another PIL picture"
     with telling(name, source):
         if isinstance(source, np.ndarray): return Image.fromarray(source)
-        if isinstance(source, Image.Image):    # one object may be in a list twice
+        if isinstance(source, Image.Image):
             with _loading:
                 source.load()
                 return _upright(source)
         held = isinstance(source, bytes)
-        if not (len(source) if held else os.stat(source).st_size):
+        if not held and not os.stat(source).st_size:
             raise DataError(f"{name}: the file is empty (0 bytes). Copy it again.")
         try: return _decode(io.BytesIO(source) if held else source, name)
         except ValueError as e:
@@ -149,21 +151,23 @@ def in_memory(picture, name="the picture"):
     """A picture in memory, checked: bytes, a PIL picture, an array or a tensor.
 
     A binary file becomes its bytes. Arrays are uint8 (h, w, 3) RGB, (h, w, 4) with
-    transparency, (h, w) or (h, w, 1) grey, or uint16 (h, w); tensors are floats (3, h, w)
-    in [0, 1]. `DataError`, with the way out, for anything else; `name` is its first word.
+    transparency, (h, w) or (h, w, 1) grey, or uint16 (h, w); tensors are floats
+    (3, h, w) in [0, 1]. For anything else a `DataError`, which begins with `name`.
     """
     if hasattr(picture, "read"):
         with telling(name):
             if picture.seekable(): picture.seek(0)
             picture = picture.read()
-    if isinstance(picture, (bytes, bytearray, memoryview)): return bytes(picture)
-    if isinstance(picture, Image.Image): return picture
+    if isinstance(picture, (bytes, bytearray, memoryview)): picture = bytes(picture)
+    if isinstance(picture, bytes) and not picture or isinstance(picture, Image.Image) and 0 in picture.size:
+        raise DataError(f"{name}: empty (0 bytes or 0 pixels).")
+    if isinstance(picture, (bytes, Image.Image)): return picture
     if isinstance(picture, np.ndarray): return _checked_array(picture, name)
     if isinstance(picture, torch.Tensor): return _checked_tensor(picture, name)
-    if isinstance(picture, str): what = "a text. Open the file with open(path, 'rb')."
-    else: what = (f"{type(picture).__name__} is no picture. Give a file, bytes, a PIL "
-                  "picture, a uint8 array or a float tensor.")
-    raise DataError(f"{name}: {what}")
+    if isinstance(picture, str):
+        raise DataError(f"{name}: a file opened as text. Give open(path, 'rb').")
+    raise DataError(f"{name}: {type(picture).__name__} is no picture. Give a file, "
+                    "bytes, a PIL picture, a uint8 array or a float tensor.")
 
 # %% ../nbs/92_reading.ipynb #92d0ef06
 def _range(low, high) -> str:
@@ -177,23 +181,24 @@ def _checked_array(a: np.ndarray, name) -> np.ndarray:
         return a[..., 0] if a.shape[2:] == (1,) else a
     found = f"{name}: an array {a.shape} of {a.dtype}"
     if a.size and a.dtype.kind == "f":
-        raise DataError(f"{found} with {_range(a.min(), a.max())}. Give uint8 levels; or "
-                        "divide by the white level and give a tensor (3, height, width).")
+        raise DataError(f"{found} with {_range(a.min(), a.max())}. Give uint8 levels, or "
+                        "divide by that of white and give a tensor (3, height, width).")
     if a.ndim == 3 and a.shape[0] in (1, 3, 4):
         raise DataError(f"{found}. Its channels come first: give a.transpose(1, 2, 0).")
     raise DataError(f"{found}. Give uint8, (height, width, 3) RGB or (height, width).")
 
+# %% ../nbs/92_reading.ipynb #92d0ef32
 def _checked_tensor(x: torch.Tensor, name) -> torch.Tensor:
     "`x`, a float picture (3, h, w) in [0, 1] on any device, or a `DataError`"
-    found = f"{name}: a tensor {tuple(x.shape)} of {str(x.dtype).removeprefix('torch.')}"
+    found = f"{name}: a tensor {tuple(x.shape)} of {x.dtype}"
     if not x.is_floating_point():
-        raise DataError(f"{found}. Give floats in [0, 1]: divide 8-bit pictures by 255.")
+        raise DataError(f"{found}. Divide 8-bit pictures by 255, to floats in [0, 1].")
     if x.ndim != 3 or len(x) != 3 or not x.numel():
         raise DataError(f"{found}. Give (3, height, width), or several of them as "
                         "(B, 3, height, width).")
     low, high = (v.item() for v in x.aminmax())
     if not 0 <= low <= high <= 1:
-        raise DataError(f"{found} with {_range(low, high)}. Give floats in [0, 1]: "
+        raise DataError(f"{found} with {_range(low, high)}. Give floats in [0, 1]; "
                         "divide 8-bit pictures by 255.")
     return x
 
@@ -202,8 +207,8 @@ def read_image(source, name=None) -> torch.Tensor:
     """One picture, upright: (3, h, w) float32 RGB in [0, 1], at its own size.
 
     `source` is a file's path, or what `in_memory` takes. Grey is repeated in the three
-    channels, transparency is put on white, 16-bit grey is divided by 65535. `DataError`,
-    about `name`, if it is not one whole picture of 8 or 16 bits.
+    channels, transparency is put on white, 16-bit grey is divided by 65535. If it is
+    not one whole picture of 8 or 16 bits, a `DataError`, which begins with `name`.
     """
     if isinstance(source, (str, os.PathLike)): name = name or source
     else: source = in_memory(source, name := name or "the picture")
@@ -222,6 +227,7 @@ def read_image(source, name=None) -> torch.Tensor:
     planes = np.ascontiguousarray(rgb.transpose(2, 0, 1))        # (3, h, w) uint8
     return torch.from_numpy(np.true_divide(planes, 255, dtype=np.float32))
 
+# %% ../nbs/92_reading.ipynb #92d0ef33
 def _rgb(im: Image.Image) -> np.ndarray:
     "(h, w, 3) uint8; transparency is put on white"
     if im.has_transparency_data:
@@ -231,7 +237,8 @@ def _rgb(im: Image.Image) -> np.ndarray:
 
 # %% ../nbs/92_reading.ipynb #4c322fa7
 def _lossless_webp(raw: bytes) -> bool:
-    i = 12                                     # chunks: name, length, data, even
+    "Whether the pixels of a WebP file lie in a chunk VP8L"
+    i = 12                             # then chunks: name, length, data, a byte if odd
     while i < len(raw) and raw[i:i + 4] != b"VP8L":
         i += 8 + (int.from_bytes(raw[i + 4:i + 8], "little") + 1) // 2 * 2
     return i < len(raw)
@@ -248,8 +255,8 @@ def read_mask(path) -> torch.Tensor:
         raise DataError(f"{path}: a mask must not be JPEG or lossy WebP, its edges are "
                         "not exact. Export the mask again as PNG.")
     if im.mode in ("L", "I", "F") or im.mode.startswith("I;16"):
-        levels = np.asarray(im)
-        return torch.from_numpy((levels != 0) & (levels != im.info.get("transparency", -1)))
+        levels, clear = np.asarray(im), im.info.get("transparency", -1)
+        return torch.from_numpy((levels != 0) & (levels != clear))
     with telling(path): rgba = np.asarray(im.convert("RGBA"))
     return torch.from_numpy(rgba[..., :3].any(-1) & (rgba[..., 3] > 0))
 
@@ -344,17 +351,18 @@ def same_bytes(paths) -> list:
 
 # %% ../nbs/92_reading.ipynb #92d0ef22
 def sources(data, name="the picture"):
-    """Yield (path or None, picture in memory or None, name) for every picture in `data`.
+    """Yield (path or None, what is in memory or None, name) for each picture of `data`.
 
     `data`: a folder, searched with its sub-folders; a file; what `in_memory` takes; a
     float tensor (B, 3, h, w); a list of such. `DataError` for anything else.
     """
     if isinstance(data, (str, os.PathLike)):
         path = Path(data).expanduser()
-        found = list_pictures(path, deep=True) if path.is_dir() else [path]
-        if not os.path.lexists(path):
+        with telling(path): is_folder, there = path.is_dir(), os.path.lexists(path)
+        if not there:
             raise DataError(f"{path}: no such file or folder. Check the spelling.")
-        yield from ((p, None, None) for p in found)
+        for p in list_pictures(path, deep=True) if is_folder else [path]:
+            yield p, None, None
     elif _several(data):
         for i, x in enumerate(data): yield from sources(x, f"picture {i}")
     else: yield None, in_memory(data, name), name

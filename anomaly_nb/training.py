@@ -207,7 +207,7 @@ def _finished(self: TrainedDetector):
 def _run_facts(self: TrainedDetector, pictures):
     "What has to be equal for a run to be the same one."
     free = ("epochs", "weights")                 # weights: a path, its hash counts
-    names = "\n".join(p.name for p in pictures.paths)        # their order matters too
+    names = "\n".join(r.path.name if r.path else r.name for r in pictures.records)        # their order matters too
     facts = {k: v for k, v in self.config.items() if k not in free}
     return json.loads(json.dumps(facts | dict(
         model=type(self).__name__, size=pictures.size, resize=pictures.resize,

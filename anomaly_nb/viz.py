@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image
+from .files import ArgumentError
 from .metrics import aupr, auroc, f1_floor, f1_max
 
 # %% ../nbs/05_viz.ipynb #1e9f5bf4
@@ -38,7 +39,10 @@ class NotebookFigure(Figure):
 # %% ../nbs/05_viz.ipynb #664a8a43
 def new_figure(width=4.0, height=3.0, nrows=1, ncols=1, **kwargs):
     """A `NotebookFigure` of `width` x `height` inches at 80 dpi, and its axes.
-    `kwargs` go to `Figure.subplots`."""
+    `kwargs` go to `Figure.subplots`. Matplotlib draws up to 65,535 pixels each way."""
+    if not 0 < max(width, height) * 80 < 2**16:
+        raise ArgumentError(f"a figure of {width:.0f} x {height:.0f} inches cannot be "
+                            "drawn: show fewer pictures at a time")
     fig = NotebookFigure(figsize=(width, height), dpi=80, layout="constrained")
     return fig, fig.subplots(nrows, ncols, **kwargs)
 
@@ -61,25 +65,33 @@ def as_image(x) -> np.ndarray:
     a = _array(x)
     if a.ndim == 3 and hasattr(x, "detach"): a = np.moveaxis(a, 0, -1)
     if a.ndim == 2: a = a[..., None]
-    if a.ndim != 3 or a.shape[-1] not in (1, 3) or a.size == 0:
-        raise ValueError("one picture is a tensor (3, H, W), an array (H, W, 3) or "
-                         f"either (H, W); got {type(x).__name__} {tuple(x.shape)}")
+    if a.ndim != 3 or a.shape[-1] not in (1, 3) or a.size == 0 or a.dtype.kind not in "biuf":
+        raise ArgumentError("one picture is a tensor (3, H, W), an array (H, W, 3) or "
+                         f"either (H, W); got {type(x).__name__} {a.shape}")
     if a.dtype == bool: a = a.astype(np.float32)
     if a.dtype != np.uint8:
         if not (a.min() >= -1e-3 and a.max() <= 1 + 1e-3):
-            raise ValueError(f"values from {a.min():.3g} to {a.max():.3g} are not "
+            raise ArgumentError(f"values from {a.min():.3g} to {a.max():.3g} are not "
                              "in [0, 1]: undo a normalisation, or pass cmap= for a map")
         a = a.clip(0, 1)
     return np.repeat(a, 3 // a.shape[-1], axis=-1)
 
 # %% ../nbs/05_viz.ipynb #3c7ff34d
-def _map(amap) -> np.ndarray:
-    "`amap` as an array (H, W); ValueError where a value is NaN or infinite"
-    a = _array(amap)
-    if a.ndim != 2: raise ValueError(f"one anomaly map is (H, W); got {a.shape}")
+def _map(amap, name="the map") -> np.ndarray:
+    "`amap` as a float64 array (H, W); `ArgumentError` where a value is NaN or infinite"
+    a = _array(amap).astype(float)
+    if a.ndim != 2: raise ArgumentError(f"one anomaly map is (H, W); got {a.shape}")
     bad = int((~np.isfinite(a)).sum())
-    if bad: raise ValueError(f"{bad} of {a.size} values of a map are NaN or infinite")
+    if bad: raise ArgumentError(f"{bad} of {a.size} values of {name} are NaN or infinite")
     return a
+
+def _range(maps, vmin, vmax) -> Normalize:
+    "Colour scale over all maps, where its ends are not given"
+    vmin = float(min(m.min() for m in maps) if vmin is None else vmin)
+    vmax = float(max(m.max() for m in maps) if vmax is None else vmax)
+    if not -np.inf < vmin <= vmax < np.inf:
+        raise ArgumentError(f"vmin {vmin} is above vmax {vmax}, or one is not finite")
+    return Normalize(vmin, vmax)
 
 # %% ../nbs/05_viz.ipynb #c0f2dd9a
 def overlay(image, amap, vmin, vmax, alpha=0.5, cmap=MAP_COLOURS) -> np.ndarray:
@@ -88,35 +100,37 @@ def overlay(image, amap, vmin, vmax, alpha=0.5, cmap=MAP_COLOURS) -> np.ndarray:
     `alpha` is the share of the colour."""
     image, a = as_image(image), _map(amap)
     if image.shape[:2] != a.shape:
-        raise ValueError(f"picture {image.shape[:2]} and map {a.shape} differ in size")
-    if not vmin <= vmax: raise ValueError(f"vmin {vmin} is above vmax {vmax}")
+        raise ArgumentError(f"picture {image.shape[:2]} and map {a.shape} differ in size")
+    norm = _range([a], vmin, vmax)
     if image.dtype == np.uint8: image = image / 255
-    level = ((a - vmin) / ((vmax - vmin) or 1)).clip(0, 1)
+    level = norm(a.clip(norm.vmin, norm.vmax)).data
     return (1 - alpha) * image + alpha * mpl.colormaps[cmap](level)[..., :3]
 
 # %% ../nbs/05_viz.ipynb #9bbb0dd0
 def _titles(titles, n: int) -> list[str]:
-    "`n` strings; ValueError if there are titles, but not `n`"
+    "`n` strings, a $ as itself; `ArgumentError` if there are titles, but not `n`"
     if titles is None: return [""] * n
-    if len(titles) != n: raise ValueError(f"{len(titles)} titles for {n} pictures")
-    return [str(t) for t in titles]
+    if len(titles) != n: raise ArgumentError(f"{len(titles)} titles for {n} pictures")
+    return [_text(t) for t in titles]
 
-def _range(maps, vmin, vmax) -> Normalize:
-    "Colour scale over all maps, where its ends are not given"
-    vmin = min(m.min() for m in maps) if vmin is None else vmin
-    vmax = max(m.max() for m in maps) if vmax is None else vmax
-    if not vmin <= vmax: raise ValueError(f"vmin {vmin} is above vmax {vmax}")
-    return Normalize(float(vmin), float(vmax))
+def _utf8(name) -> str:
+    "`name` as a text that can be written: a byte of a name that is no UTF-8 as \\udc.."
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+def _text(name) -> str:
+    "`name` as matplotlib draws it letter by letter, a dollar sign too"
+    return _utf8(name).replace("$", r"\$")
 
 # %% ../nbs/05_viz.ipynb #5e6c9ef1
 def show_images(images, titles=None, ncols=None, cmap=None, suptitle=None, scale=2.0):
     """Figure with a grid of pictures, each `scale` inches wide, `ncols` in a row.
     With `cmap`, those of shape (H, W) are maps of any finite values: one colour scale
     for all of them, with its bar."""
-    arrays = [(_map if cmap and np.ndim(x) == 2 else as_image)(x) for x in images]
+    arrays = [_map(x, f"map {i}") if cmap and np.ndim(x) == 2 else as_image(x)
+              for i, x in enumerate(images)]
     maps = [a for a in arrays if a.ndim == 2]
     n, titles = len(arrays), _titles(titles, len(arrays))
-    if not n: raise ValueError("no pictures to show")
+    if not n: raise ArgumentError("no pictures to show")
     ncols = ncols or math.ceil(n / math.ceil(n / 5))       # at most 5, rows even
     nrows, (h, w) = math.ceil(n / ncols), arrays[0].shape[:2]
     height = nrows * (scale * h / w + 0.3) + (0.3 if suptitle else 0)
@@ -142,16 +156,17 @@ def _outline(ax, mask) -> None:
 # %% ../nbs/05_viz.ipynb #eba12969
 def _checked(images, maps, masks):
     "Lists of pictures, maps and masks (or None) of equal length and equal (H, W)"
-    images, maps = [as_image(x) for x in images], [_map(m) for m in maps]
+    images = [as_image(x) for x in images]
+    maps = [_map(m, f"map {i}") for i, m in enumerate(maps)]
     masks = [None if m is None else _array(m).astype(bool)
              for m in ([None] * len(images) if masks is None else masks)]
     if not len(images) == len(maps) == len(masks) > 0:
-        raise ValueError(f"{len(images)} pictures, {len(maps)} maps, "
+        raise ArgumentError(f"{len(images)} pictures, {len(maps)} maps, "
                          f"{len(masks)} masks")
     for image, m, mask in zip(images, maps, masks):
         sizes = {image.shape[:2], m.shape} | (set() if mask is None else {mask.shape})
         if len(sizes) > 1:
-            raise ValueError(f"picture, map and mask differ in size: {sizes}")
+            raise ArgumentError(f"picture, map and mask differ in size: {sizes}")
     return images, maps, masks
 
 # %% ../nbs/05_viz.ipynb #dc4210db
@@ -180,13 +195,21 @@ def show_maps(images, maps, masks=None, titles=None, vmin=None, vmax=None):
 
 # %% ../nbs/05_viz.ipynb #87e4ec4b
 def _scored(scores, targets):
-    "Arrays (N,) of finite scores and of 0/1 targets; ValueError otherwise"
-    scores, targets = _array(scores), _array(targets)
+    "Arrays (N,) of finite float64 scores and bool targets; `ArgumentError` otherwise"
+    scores, targets = _array(scores).astype(float), _array(targets)
     if scores.ndim != 1 or scores.shape != targets.shape or not scores.size:
-        raise ValueError(f"scores {scores.shape}, targets {targets.shape}: need (N,)")
-    if not np.isfinite(scores).all(): raise ValueError("scores hold NaN or infinity")
-    if not np.isin(targets, (0, 1)).all(): raise ValueError("targets must be 0 or 1")
+        raise ArgumentError(f"scores {scores.shape}, targets {targets.shape}: need (N,)")
+    if bad := int((~np.isfinite(scores)).sum()):
+        raise ArgumentError(f"{bad} of {len(scores)} scores are NaN or infinite")
+    if not np.isin(targets, (0, 1)).all(): raise ArgumentError("targets must be 0 or 1")
     return scores, targets.astype(bool)
+
+def _bins(scores, n=25) -> np.ndarray:
+    "`n` + 1 edges over finite `scores`; equal ones, to 12 digits, get room beside them"
+    low, high = scores.min(), scores.max()
+    size = max(-low, high, 1e-200)
+    if high - low <= 1e-12 * size: low, high = low - size / 2, high + size / 2
+    return np.linspace(low, high, n + 1)
 
 def _strip(ax, scores, bad, y) -> None:
     "A dot per picture around height `y`; the spread is fixed, not random"
@@ -201,13 +224,15 @@ def plot_scores(scores, targets, threshold=None, defects=None):
     `defects`: N names of defect kinds; `threshold`: labels are scores >= threshold."""
     scores, bad = _scored(scores, targets)
     kinds = np.array(["anomalous" if b else "normal" for b in bad]
-                     if defects is None else list(defects))
+                     if defects is None else [_text(d) for d in defects])
     if len(kinds) != len(bad):
-        raise ValueError(f"{len(kinds)} defects, {len(bad)} scores")
+        raise ArgumentError(f"{len(kinds)} defects, {len(bad)} scores")
+    if threshold is not None and np.isnan(threshold := float(threshold)):
+        raise ArgumentError("the threshold is NaN")
     names = sorted(set(kinds), key=lambda k: (bad[kinds == k].any(), k))
     fig, (top, low) = new_figure(6.5, 2.2 + 0.4 * len(names), 2, 1, sharex=True,
                                  height_ratios=(1.5, 0.4 * len(names)))
-    bins = np.histogram_bin_edges(scores, 25)
+    bins = _bins(scores)
     for b, name, colour in ((False, "normal", NORMAL), (True, "anomalous", ANOMALOUS)):
         top.hist(scores[bad == b], bins, color=colour, alpha=0.6, label=name)
     labels = []
@@ -267,8 +292,8 @@ def plot_curves(scores, targets):
 # %% ../nbs/05_viz.ipynb #dba94927
 def _cell(value) -> str:
     "Text of a table cell: floats with 3 decimals, missing values blank"
-    if pd.isna(value): return ""
-    return f"{value:.3f}" if isinstance(value, (float, np.floating)) else str(value)
+    if np.ndim(value) == 0 and pd.isna(value): return ""
+    return f"{value:.3f}" if isinstance(value, (float, np.floating)) else _utf8(value)
 
 def _shade(value) -> str:
     "CSS for an AUROC: white at 0.5 and below, blue at 1"
@@ -280,7 +305,7 @@ def metric_table(rows, columns=None):
     """pandas Styler of `rows` (a DataFrame or a list of dicts); its frame is `.data`.
     `columns`: names to show, in order; one that no row has stays blank."""
     frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    uuid = f"{zlib.crc32(frame.to_csv().encode()):08x}"       # no random ids in outputs
+    uuid = f"{zlib.crc32(_utf8(frame.to_csv()).encode()):08x}"    # no random ids in outputs
     style = frame.style.set_uuid(uuid).format(_cell)
     shaded = [c for c in frame.columns if str(c).endswith("auroc")]
     if shaded: style = style.map(_shade, subset=shaded)
@@ -290,9 +315,9 @@ def metric_table(rows, columns=None):
 def draw_boxes(image, boxes, labels=None, scale=4.0):
     """Figure: a picture, `scale` inches wide, with boxes (n, 4) of (x0, y0, x1, y1).
     Pixel i covers i to i + 1; a box may leave the picture. `labels`: n strings."""
-    image, boxes = as_image(image), np.asarray(boxes, float)
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes):
-        raise ValueError(f"boxes must be (n, 4), got {boxes.shape}")
+    image, boxes = as_image(image), np.asarray(_array(boxes), float)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes) or np.isnan(boxes).any():
+        raise ArgumentError(f"boxes must be (n, 4) numbers, got {boxes.shape}")
     h, w = image.shape[:2]
     fig, ax = new_figure(scale + (1.6 if labels is not None else 0), scale * h / w)
     ax.imshow(image, extent=(0, w, h, 0))
@@ -312,7 +337,7 @@ def draw_boxes(image, boxes, labels=None, scale=4.0):
 def show_channels(fmap, n=8):
     "Figure with `n` evenly spaced channels of a feature map (C, H, W), one scale"
     a = _array(fmap)
-    if a.ndim != 3: raise ValueError(f"one feature map is (C, H, W); got {a.shape}")
+    if a.ndim != 3: raise ArgumentError(f"one feature map is (C, H, W); got {a.shape}")
     picks = np.linspace(0, len(a) - 1, min(n, len(a))).round().astype(int)
     return show_images(a[picks], [f"channel {i}" for i in picks], cmap="viridis")
 
@@ -321,9 +346,10 @@ def plot_ellipse(ax, mean, cov, r=2, **kwargs) -> Ellipse:
     """Draw on `ax` the points at Mahalanobis distance `r` from `mean` (2,) under the
     covariance `cov` (2, 2); returns the `Ellipse`, to which `kwargs` go."""
     values, vectors = np.linalg.eigh(_array(cov))         # eigenvalues rise
-    if values[0] < 0: raise ValueError(f"covariance has an eigenvalue {values[0]:.3g}")
+    if not values[0] >= -1e-9 * values[1]:                # a line may have -1e-17
+        raise ArgumentError(f"covariance has an eigenvalue {values[0]:.3g}")
     angle = np.degrees(np.arctan2(*vectors[::-1, 1]))     # of the long axis
-    short, long = 2 * r * np.sqrt(values)
+    short, long = 2 * r * np.sqrt(values.clip(0))
     style = dict(fill=False, ec=NORMAL, lw=1.5) | kwargs
     patch = ax.add_patch(Ellipse(_array(mean), long, short, angle=angle, **style))
     ax.autoscale_view()
@@ -335,11 +361,12 @@ def plot_sweep(x, ys, xlabel, ylabel, labels=None, logx=False):
     band from min to max. With `labels`, `ys` is a sequence with one such array each.
     Up to 12 numbers are marked on the axis, more get round ones."""
     x, curves = list(x), [ys] if labels is None else list(ys)
+    if not x: raise ArgumentError("no points to draw")
     fig, ax = new_figure(5, 3.2)
     for i, (y, label) in enumerate(zip(curves, _titles(labels, len(curves)))):
         y = _array(y).astype(float)
         if y.ndim not in (1, 2) or len(y) != len(x):
-            raise ValueError(f"ys must be ({len(x)},) or ({len(x)}, seeds): {y.shape}")
+            raise ArgumentError(f"ys must be ({len(x)},) or ({len(x)}, seeds): {y.shape}")
         y, colour = y.reshape(len(x), -1), PALETTE[i % len(PALETTE)]
         ax.plot(x, y.mean(1), "osD^v*"[i % 6] + "-", ms=4, color=colour, label=label)
         if y.shape[1] > 1:
@@ -355,9 +382,9 @@ def plot_sweep(x, ys, xlabel, ylabel, labels=None, logx=False):
 # %% ../nbs/05_viz.ipynb #deb824b1
 def save_png(path, array_or_figure) -> Path:
     """Write a figure, or a picture as `as_image` takes it, to `path`; returns the path.
-    Missing folders are made. A name that does not end in .png is a ValueError."""
-    path, x = Path(path), array_or_figure
-    if path.suffix.lower() != ".png": raise ValueError(f"{path}: must end in .png")
+    Missing folders are made. Another suffix is an `ArgumentError`."""
+    path, x = Path(path).expanduser(), array_or_figure
+    if path.suffix.lower() != ".png": raise ArgumentError(f"{path}: must end in .png")
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(x, Figure):
         x.savefig(path, format="png", dpi="figure")

@@ -10,7 +10,8 @@ import torch
 from training import milliseconds
 
 from anomaly_nb.data import MVTec
-from anomaly_nb.detector import load, smooth_map
+from anomaly_nb.detector import load
+from anomaly_nb.maps import smooth_map
 from anomaly_nb.metrics import auroc
 
 

@@ -2,13 +2,13 @@
 """The work around the notebooks: one program, one subcommand for each job.
 
     export         bring everything derived from the notebooks up to date: navigation
-                   lines, install cells, modules, README.md
-    nav, readme    one of those steps alone
+                   lines, install cells, modules and their type stubs, README.md
     save [NB ...]  run notebooks in a fresh kernel and store their outputs
     check          the promises that need no execution (links, exports, outputs ...)
     test [NB ...]  run every notebook and solution in a fresh process
     wheel          build the wheel and use it in a second environment
     docs           the notebooks as a folder of HTML pages
+    oldest         constraints for pip: the lowest release of everything required
     all            check, the tests of this program, wheel, test: `make test`
 
 A notebook NB is a path, a file name or the start of one: `12` means 12_padim.ipynb.
@@ -18,6 +18,7 @@ import argparse
 import ast
 import configparser
 import contextlib
+import graphlib
 import hashlib
 import importlib
 import json
@@ -40,7 +41,13 @@ import zipfile
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import stubs
+
 MAX_BYTES = 500_000  # of a notebook file: larger ones are slow to load and to review
+MAX_LINES = 440  # of an exported module, which is read as a chapter of code ...
+DRAWING = ("drawing", "scenes", "viz")  # ... except where it draws: long and simple
+FOUNDATIONS = ("data", "features", "detector", "training")  # what a model may import
+APPENDIX = 90  # the number of the first appendix
 SLOW, LARGE = 25, 1500  # seconds and MB of a notebook under test, above which we warn
 TIMEOUT = 1800  # seconds for a notebook under test, generous for a loaded machine
 DATA_VARIABLES = ("ANOMALY_NB_DATA", "ANOMALY_NB_WEIGHTS")  # pictures, weights of others
@@ -48,7 +55,7 @@ IGNORED = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", ".DS_Store
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 FENCE = re.compile(r"^ *(?P<mark>`{3,}|~{3,}).*?^ *(?P=mark)[`~]* *$", re.M | re.S)
-INSTALL_ID = "colab-install"  # fixed, so that a second run of `nav` changes nothing
+INSTALL_ID = "colab-install"  # fixed, so that a second run of `export` changes nothing
 
 
 class Problem(Exception):
@@ -175,11 +182,12 @@ def nbdev_in(project):
             os.environ["IN_TEST"] = in_test
 
 
-def nbdev_export(project):
-    """Export all notebooks of `project`, as `nbdev-export` does."""
+def export_modules(project):
+    """Export all notebooks of `project`, as `nbdev-export` does, and write the stubs."""
     from nbdev.doclinks import nbdev_export
     with nbdev_in(project):
         nbdev_export.__wrapped__()
+    stubs.write(project.lib)
 
 
 def nbdev_clean(project, path):
@@ -411,7 +419,7 @@ def export(project):
     for path in exported_files(project):
         if path not in wanted:  # its notebook is gone or has another default_exp
             path.unlink()
-    nbdev_export(project)
+    export_modules(project)
     readme(project)
 
 
@@ -499,6 +507,9 @@ def check_settings(project):
         yield "pyproject.toml: has a [project] table; package metadata belongs in settings.ini"
     for key in set(config.get("tool", {}).get("nbdev", {})) & set(project.settings):
         yield f"pyproject.toml: {key} stands in settings.ini too; remove it from [tool.nbdev]"
+    for requirement in project.settings["requirements"].split():
+        if ">=" not in requirement:
+            yield f"settings.ini: {requirement} needs a lowest release that is tested, as in x>=1"
 
 
 def check_directives(project):
@@ -517,7 +528,7 @@ def check_directives(project):
 
 
 def check_nav(project):
-    """Navigation line and install cell are what `nav` would write."""
+    """Navigation line and install cell are what `export` would write."""
     for path in project.notebooks:
         if with_navigation(project, path) != read(path):
             yield (f"{project.rel(path)}: navigation line, install cell or an address is out "
@@ -602,6 +613,15 @@ def check_readme(project):
         yield "README.md: differs from nbs/index.ipynb; run: make export"
 
 
+def check_map(project):
+    """The index links every notebook of the course."""
+    cell_texts = [source(c) for c in cells(read(project.nbs / "index.ipynb"), "markdown")]
+    linked = {target.partition("#")[0] for target in links("\n\n".join(cell_texts))}
+    for path in project.course:
+        if path.name not in linked:
+            yield f"nbs/index.ipynb: the map lacks {path.name}"
+
+
 def imports(path, package):
     """The modules of `package` that the file at `path` imports, as ("models.padim", ...).
 
@@ -625,27 +645,77 @@ def imports(path, package):
 
 
 def check_imports(project):
-    """A module imports from lower-numbered notebooks only, a model from two modules only."""
-    number, paths = {}, {}
+    """A module imports from lower-numbered notebooks and appendices, a model from fewer."""
+    number, paths, found = {}, {}, []
     for module, (path, *_) in exporting(project).items():
-        paths[module] = path
         if m := re.match(r"(\d+)_", path.name):
-            number[module] = int(m[1])
+            number[module], paths[module] = int(m[1]), project.rel(path)
         else:
             yield f"{project.rel(path)}: exports, so it needs a number, as in 07_name.ipynb"
-    for module in number:
-        file = project.lib / (module.replace(".", "/") + ".py")
-        if not file.exists():
-            continue  # check_sync says so
-        for other in sorted(imports(file, project.name)):
+    graph = {}
+    for file in sorted(project.lib.rglob("*.py")):
+        module = ".".join(file.relative_to(project.lib).with_suffix("").parts)
+        module = module.removesuffix("__init__").rstrip(".")
+        graph[module] = imports(file, project.name) - {module}
+    for module in sorted(number.keys() & graph.keys()):
+        for other in sorted(graph[module]):
             # a handwritten package such as models stands where its last module does
             inside = [n for m, n in number.items() if m == other or m.startswith(other + ".")]
-            if inside and max(inside) >= number[module]:
-                yield (f"{project.rel(paths[module])}: {module} imports {other}, which comes "
-                       "later in the course; move what both need to an earlier notebook")
-            elif module.startswith("models.") and other not in ("", "features", "detector"):
-                yield (f"{project.rel(paths[module])}: {module} imports {other}; a model "
-                       "imports from features and detector only")
+            if problem := upwards(module, number[module], other, max(inside, default=0)):
+                found.append(f"{paths[module]}: {module} imports {other}; {problem}")
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as e:
+        if not found:  # of handwritten modules, which have no number
+            circle = " <- ".join(m or project.name for m in e.args[1])
+            found = [f"imports run in a circle: {circle}"]
+    yield from found
+
+
+def upwards(module, number, other, others_number):
+    """Why a module must not import another one; None if it may.
+
+    The appendices are the engine room: every module may import them."""
+    if number >= APPENDIX:
+        if not APPENDIX <= others_number < number:
+            return "an appendix imports from lower-numbered appendices only"
+    elif others_number >= APPENDIX:
+        return None
+    elif others_number >= number:
+        return "it comes later in the course; move what both need to an earlier notebook"
+    elif module.startswith("models.") and other not in ("", *FOUNDATIONS):
+        return f"a model imports from {', '.join(FOUNDATIONS)} and the appendices only"
+
+
+def check_length(project):
+    """An exported module that does not draw is short enough to be read."""
+    for path in exported_files(project):
+        lines = path.read_text(encoding="utf-8").count("\n")
+        if lines > MAX_LINES and path.stem not in DRAWING:
+            yield (f"{project.rel(path)}: {lines} lines, more than {MAX_LINES}; give a part of "
+                   "its notebook a notebook and module of its own")
+
+
+def lines_of(project, *command):
+    """What a checker that is a module of its own prints: a line for each problem."""
+    done = subprocess.run([sys.executable, "-m", *map(str, command)], cwd=project.root,
+                          text=True, capture_output=True)
+    if done.returncode and not done.stdout.strip() or done.returncode > 1:
+        raise Problem(f"{command[0]}: {(done.stdout + done.stderr).strip()}")
+    return done.stdout.splitlines() if done.returncode else []
+
+
+def check_lint(project):
+    """ruff finds nothing in modules, tools and notebooks."""
+    yield from lines_of(project, "ruff", "check", "--quiet", "--output-format=concise", ".")
+
+
+def check_types(project):
+    """mypy finds the mistakes in tools/typed_use.py and no others, in the stubs neither."""
+    files = [*sorted(project.lib.rglob("*.pyi")), *sorted(project.root.glob("tools/*.py"))]
+    if files:
+        found = lines_of(project, "mypy", "--no-error-summary", *files)
+        yield from (line for line in found if ": note: " not in line)
 
 
 @contextlib.contextmanager
@@ -682,7 +752,7 @@ def check_sync(project):
         before = contents(copy)
         for path in exported_files(copy):
             path.unlink()
-        nbdev_export(copy)
+        export_modules(copy)
         after = contents(copy)
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
@@ -694,7 +764,8 @@ def check_sync(project):
 
 
 CHECKS = (check_settings, check_directives, check_nav, check_addresses, check_links,
-          check_outputs, check_readme, check_imports, check_clean, check_sync)
+          check_outputs, check_readme, check_map, check_imports, check_length, check_clean,
+          check_sync, check_lint, check_types)
 
 
 def problems_of(function, *args):
@@ -823,6 +894,8 @@ def run_notebooks(project, paths, jobs=None, timeout=TIMEOUT):
     threads = max(1, cores // jobs)  # two workers must not run four threads on two cores
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)  # before the import: read once
+    # threads that wait must not take the cores from the other notebooks
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     if context.get_start_method() == "fork":
         preload(project)
@@ -964,15 +1037,15 @@ print(json.dumps(done))
 """
 
 
-def wheel(project, full=False):
-    """Yield the problems of the wheel, used in a second environment from another folder.
+def wheel(project, full=False, out=None):
+    """The problems of the wheel, used in a second environment from another folder.
 
     Its dependencies are those of the running environment, through a .pth file; the files
     of this checkout are not, because a .pth found through a .pth is not read. `full`
-    installs them anew, as a stranger would."""
+    installs them anew, as a stranger would. A wheel without problems is copied to `out`."""
     with tempfile.TemporaryDirectory() as folder:
         package = build_wheel(project, folder, isolated=full)
-        yield from missing_from(package, project)
+        found = list(missing_from(package, project))
         second = Path(folder, "env")
         python = second / "bin" / "python"
         if full:
@@ -998,17 +1071,21 @@ def wheel(project, full=False):
         lines = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
         (away / "readme_lines.py").write_text("\n".join(lines), encoding="utf-8")
         if not lines:
-            yield "README.md: has no python lines to run"
+            found.append("README.md: has no python lines to run")
         programs = [["readme_lines.py"], [str(second / "bin" / project.name), "--help"],
                     ["import_all.py"]]
         (away / "run_all.py").write_text(RUN_ALL)
-        out = call([python, "run_all.py", json.dumps(programs)], away, env)
-        for program, (seconds, error) in zip(programs, json.loads(out.splitlines()[-1])):
+        told = call([python, "run_all.py", json.dumps(programs)], away, env)
+        for program, (seconds, error) in zip(programs, json.loads(told.splitlines()[-1])):
             what = " ".join([Path(program[0]).name, *program[1:]])
             if error:
-                yield f"{what}\n{error}"
+                found.append(f"{what}\n{error}")
             else:
                 say(f"      ok   {what}  {seconds:.0f} s")
+        if out and not found:
+            Path(out).mkdir(parents=True, exist_ok=True)
+            shutil.copy(package, out)
+    return found
 
 
 # ---------------------------------------------------------------- docs and all
@@ -1053,10 +1130,14 @@ def git_status(project):
 def everything(project):
     """All that `make test` promises, quick answers first; returns (problems, closing line)."""
     status = git_status(project)
-    found = check(project)
-
-    say("\nthe checks can fail:")
-    own = subprocess.run([sys.executable, str(Path(__file__).with_name("test_notebooks.py"))])
+    own = subprocess.Popen([sys.executable, str(Path(__file__).with_name("test_notebooks.py"))],
+                           text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:  # on another core, beside the checks
+        found = check(project)
+        say("\nthe checks can fail:")
+        say(own.communicate()[0].rstrip())
+    finally:
+        own.kill()
     if own.returncode:
         found.append("tools/test_notebooks.py: failed")
 
@@ -1085,14 +1166,15 @@ def main(argv=None):
     parser.add_argument("--root", default=Path(__file__).resolve().parent.parent,
                         help="the project (default: the one this program stands in)")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("export", "nav", "readme", "check", "all"):
+    for name in ("export", "check", "all", "oldest"):
         commands.add_parser(name)
     commands.add_parser("save").add_argument("names", nargs="*", metavar="NB")
     sub = commands.add_parser("test")
     sub.add_argument("names", nargs="*", metavar="NB")
     sub.add_argument("-j", "--jobs", type=int, help="notebooks at a time (default: up to 4)")
-    commands.add_parser("wheel").add_argument(
-        "--full", action="store_true", help="install all dependencies anew")
+    sub = commands.add_parser("wheel")
+    sub.add_argument("--full", action="store_true", help="install all dependencies anew")
+    sub.add_argument("--out", help="a folder for the wheel, if nothing is wrong with it")
     commands.add_parser("docs").add_argument("--out", default="out/site")
     args = parser.parse_args(argv)
 
@@ -1109,13 +1191,15 @@ def main(argv=None):
             case "test":
                 (found, closing), told = test(project, args.names, args.jobs), True
             case "wheel":
-                found = list(wheel(project, args.full))
+                found = wheel(project, args.full, args.out)
             case "save":
                 save(project, args.names)
             case "docs":
                 docs(project, args.out)
-            case command:
-                {"export": export, "nav": nav, "readme": readme}[command](project)
+            case "oldest":
+                say(project.settings["requirements"].replace(">=", "==").replace(" ", "\n"))
+            case "export":
+                export(project)
     except Problem as e:
         found, told = [str(e)], False
     if found and not told:

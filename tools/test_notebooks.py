@@ -6,6 +6,7 @@ Every test gets a project of its own in a temporary folder, spoils one thing in 
 expects the one message that names the file.
 """
 import contextlib
+import importlib.util
 import io
 import os
 import shutil
@@ -33,20 +34,28 @@ requirements =
 dev_requirements =
 console_scripts = anomaly_nb=anomaly_nb.one:main
 """
-PYPROJECT = """\
-[build-system]
-requires = ["setuptools>=77"]
-build-backend = "setuptools.build_meta"
+PYPROJECT = (HERE.parent / "pyproject.toml").read_text()
+TYPED = """\
+from fractions import Fraction
+from anomaly_nb.more import Ninth
+from anomaly_nb.thing import LENGTHS, Detector
 
-[tool.nbdev]
-lib_path = "anomaly_nb"
-nbs_path = "nbs"
-put_version_in_init = false
-allowed_metadata_keys = ["anomaly_nb"]
+det = Detector(2, name="x").fit([], batch_size=3)
+total: int = det.double + det.n + det.size
+half: Fraction = Ninth(depth=3).fit([]).share(Fraction(1))
+stem: str = Ninth().path.stem
+LENGTHS.append(Ninth().depth)
+det.fit([], batchsize=3)  # type: ignore[call-arg]
+det.double()  # type: ignore[operator]
+det.share(1)  # type: ignore[arg-type]
+det.depth  # type: ignore[attr-defined]
+det.path.stems  # type: ignore[attr-defined]
+Ninth(depth="x")  # type: ignore[arg-type]
 """
 INDEX = [
     "# The map\n\n> All of it\n\nNAV",
-    "See [one](01_one.ipynb#First-steps), [its code](../anomaly_nb/one.py), [below](#Try-it).",
+    "See [one](01_one.ipynb#First-steps), [its code](../anomaly_nb/one.py), [below](#Try-it), "
+    "[features](03_features.ipynb), [model](12_model.ipynb).",
     "## Try it",
     "!from anomaly_nb.one import one\n\nprint(one())",
 ]
@@ -279,22 +288,134 @@ def test_too_large(project):
     expect(project, tool.check_outputs, "nbs/01_one.ipynb", "500")
 
 
+def test_notebook_not_on_the_map(project):
+    add(project, "10_new", "# New\n\n> New\n\nNAV")
+    expect(project, tool.check_map, "nbs/index.ipynb", "10_new.ipynb")
+
+
 def test_import_from_later_notebook(project):
     add(project, "01_one", "!#| export\ndef late():\n    from anomaly_nb.features import three")
-    tool.nbdev_export(project)
+    tool.export_modules(project)
     expect(project, tool.check_imports, "nbs/01_one.ipynb", "features", "later")
 
 
 def test_import_of_models_package(project):
     add(project, "03_features", "!#| export\nimport anomaly_nb.models")
-    tool.nbdev_export(project)
+    tool.export_modules(project)
     expect(project, tool.check_imports, "nbs/03_features.ipynb", "models", "later")
 
 
 def test_model_imports_more(project):
     add(project, "12_model", "!#| export\nfrom anomaly_nb import one")
-    tool.nbdev_export(project)
-    expect(project, tool.check_imports, "nbs/12_model.ipynb", "features and detector only")
+    tool.export_modules(project)
+    expect(project, tool.check_imports, "nbs/12_model.ipynb", "imports one; a model imports")
+
+
+def test_model_imports_model(project):
+    add(project, "13_other", "# Other\n\n> Other\n\nNAV", "!#| default_exp models.other",
+        "!#| export\nfrom anomaly_nb.models.model import four")
+    tool.export_modules(project)
+    expect(project, tool.check_imports, "nbs/13_other.ipynb", "models.model; a model imports")
+
+
+def test_appendices(project):
+    add(project, "95_low", "# Low\n\n> Low\n\nNAV", "!#| default_exp low",
+        "!#| export\nfrom math import pi")
+    add(project, "96_high", "# High\n\n> High\n\nNAV", "!#| default_exp high",
+        "!#| export\nfrom anomaly_nb.low import pi")
+    for name in ("01_one", "12_model"):
+        add(project, name, "!#| export\nfrom anomaly_nb.high import pi")
+    tool.export_modules(project)
+    assert not list(tool.check_imports(project))
+    add(project, "95_low", "!#| export\nfrom anomaly_nb import high")
+    tool.export_modules(project)
+    expect(project, tool.check_imports, "nbs/95_low.ipynb", "high", "lower-numbered appendices")
+
+
+def test_appendix_imports_from_the_course(project):
+    add(project, "95_low", "# Low\n\n> Low\n\nNAV", "!#| default_exp low",
+        "!#| export\nfrom anomaly_nb.one import one")
+    tool.export_modules(project)
+    expect(project, tool.check_imports, "nbs/95_low.ipynb", "one", "lower-numbered appendices")
+
+
+def test_circle(project):
+    (project.lib / "__init__.py").write_text("from . import models\n")
+    (project.lib / "models" / "__init__.py").write_text("from .. import __version__\n")
+    expect(project, tool.check_imports, "circle", "models <- anomaly_nb")
+
+
+def test_long_module(project):
+    long = "!#| export\n" + "\n".join(f"x{i} = {i}" for i in range(tool.MAX_LINES))
+    add(project, "01_one", long)
+    add(project, "05_viz", "# Viz\n\n> Viz\n\nNAV", "!#| default_exp viz", long)
+    tool.export_modules(project)
+    expect(project, tool.check_length, "anomaly_nb/one.py", "more than 400")
+
+
+def test_requirement_without_lowest_release(project):
+    file = project.root / "settings.ini"
+    file.write_text(SETTINGS.replace("requirements =", "requirements = torch>=2.6 tqdm", 1))
+    project = tool.Project(project.root)
+    expect(project, tool.check_settings, "settings.ini", "tqdm")
+
+
+def test_lint(project):
+    add(project, "12_model", "!print(no_such_name)")
+    expect(project, tool.check_lint, "nbs/12_model.ipynb", "F821", "no_such_name")
+
+
+def test_types(project):
+    """The stub of a class holds what is patched in, its attributes and its arguments."""
+    add(project, "05_thing", "# Thing\n\n> Thing\n\nNAV", "!#| default_exp thing", """\
+!#| export
+from pathlib import Path
+from fastcore.basics import patch
+
+LENGTHS = [1, 2]
+
+class Detector:
+    def __init__(self, size: int = 1, name=None):
+        self.folder, self.path, self.n = None, Path("."), 3""", """\
+!#| export
+@patch
+def fit(self: Detector, data, batch_size=32):
+    "Learn."
+    self.fitted = True
+    return self""", """\
+!#| export
+@patch(as_prop=True)
+def double(self: Detector) -> int:
+    return 2 * self.n""")
+    add(project, "06_more", "# More\n\n> More\n\nNAV", "!#| default_exp more", """\
+!#| export
+from fractions import Fraction
+from fastcore.basics import patch
+from anomaly_nb.thing import Detector
+
+@patch
+def share(self: Detector, of: Fraction) -> Fraction:
+    return of / self.n
+
+class Ninth(Detector):
+    def __init__(self, depth: int = 2):
+        super().__init__()""")
+    tool.export_modules(project)
+    tool.readme(project)
+    (project.root / "tools").mkdir()
+    file = project.root / "tools" / "typed_use.py"
+    file.write_text(TYPED)
+    assert (found := tool.problems_of(tool.check_types, project)) == [], found
+    file.write_text(TYPED + "det.fit([], 3)  # type: ignore[call-arg]\n")
+    expect(project, tool.check_types, "typed_use.py", "Unused", "ignore")
+    file.write_text(TYPED + "det.fit([], batchsize=3)\n")
+    expect(project, tool.check_types, "typed_use.py", "batchsize")
+    stub = project.lib / "thing.pyi"
+    text = stub.read_text()
+    stub.write_text(text.replace("fit(", "fti("))
+    assert any("thing.pyi: differs" in f for f in tool.check_sync(project))
+    stub.unlink()
+    expect(project, tool.check_sync, "thing.pyi", "missing")
 
 
 def test_crash_of_a_check(project):
@@ -380,9 +501,7 @@ def test_no_notebooks(project):
 
 
 def test_docs(project):
-    try:
-        import nbconvert  # only the publishing workflow installs it for sure
-    except ImportError:
+    if importlib.util.find_spec("nbconvert") is None:  # only the publishing workflow needs it
         return
     tool.docs(project, project.root / "site")
     page = (project.root / "site" / "index.html").read_text()
@@ -392,10 +511,12 @@ def test_docs(project):
 
 
 def test_wheel(project):
+    assert tool.wheel(project, out=project.root / "dist") == []
+    assert list((project.root / "dist").glob("anomaly_nb-0.0.1-*.whl"))
     (project.lib / "models" / "weights.bin").write_bytes(b"1")  # not in package_data
     (project.lib / "models" / "model.py").write_text("import no_such_module\n")
-    found = list(tool.wheel(project))
-    assert len(found) == 2, found
+    found = tool.wheel(project, out=project.root / "bad")
+    assert len(found) == 2 and not (project.root / "bad").exists(), found
     assert found[0].startswith("anomaly_nb/models/weights.bin: not in the wheel")
     assert "import_all.py" in found[1] and "no_such_module" in found[1]
 
@@ -407,7 +528,7 @@ def test_wheel_without_subpackage(project):
     setup.write_text(text)
     add(project, "index", "!print(no_such_name)")
     tool.readme(project)
-    found = list(tool.wheel(project))
+    found = tool.wheel(project)
     assert [f.split(":")[0] for f in found[:2]] == [
         "anomaly_nb/models/__init__.py", "anomaly_nb/models/model.py"], found
     assert len(found) == 3 and "NameError" in found[2], found

@@ -10,7 +10,6 @@
 `curve` that may be killed. "drawn" for the data is the synthetic set.
 """
 import argparse
-import json
 import statistics
 import time
 
@@ -19,7 +18,7 @@ import torch
 from anomaly_nb.benchmark import Job
 from anomaly_nb.cli import settings
 from anomaly_nb.data import MVTec
-from anomaly_nb.detector import Observed
+from anomaly_nb.training import Observed
 from anomaly_nb.metrics import auroc
 from anomaly_nb.synthetic import Synthetic
 
@@ -129,7 +128,7 @@ def main():
     if args.epochs:
         chosen["epochs"] = args.epochs
     det = Job(args.data, args.category, args.model, args.backbone, args.weights, args.size,
-              args.seed, json.dumps(chosen)).detector()
+              args.seed, chosen).detector()
     det.to("cuda" if torch.cuda.is_available() else "cpu")
     if args.what == "curve":
         curve(det, data, args.every, args.checkpoint)

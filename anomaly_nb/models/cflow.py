@@ -86,7 +86,7 @@ def log_likelihood(self: CFlow, seen):
         b, d, h, w = seen[layer].shape
         z = seen[layer].permute(0, 2, 3, 1).reshape(-1, d)     # (B h w, D)
         code = position_code(self.code, h, w).to(z)
-        u, logdet = flow(z, [code.expand(b, h, w, -1).reshape(len(z), -1)])
+        u, logdet = flow(z, [code.expand(b, h, w, -1).flatten(0, 2)])
         logp = logdet - u.square().sum(1) / 2
         found[layer] = logp.view(b, h, w) / d - math.log(2 * math.pi) / 2
     return found
