@@ -266,11 +266,11 @@ def metrics(self: Predictions):
     if self.targets is None:
         raise DataError("these pictures have no labels, so there is nothing to measure; "
                         "predict data.test of MVTec(...) or Folder(...)")
-    rows = image_metrics(self.scores, self.targets)
-    if self.masks is None or self.maps is None: return rows
-    if isinstance(self.maps, list):
+    if isinstance(self.maps, list) and self.masks is not None:
         raise DataError('the maps have the pictures\' own sizes and the masks do not; '
                         'predict with maps="input" to measure pixels, or maps=None')
+    rows = image_metrics(self.scores, self.targets)
+    if self.masks is None or self.maps is None: return rows
     return rows | pixel_metrics(self.maps, self.masks)
 
 # %% ../nbs/04_metrics.ipynb #be4ca1da
