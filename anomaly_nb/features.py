@@ -60,6 +60,7 @@ def read_weights(path):
     except Exception as e: raise WeightsError(f"{path}: {_explain(path, e)}") from e
     return _plain_state(state, path)
 
+# %% ../nbs/03_features.ipynb #e986e11a
 def _suffix(path): return Path(path).suffix.lower()
 
 def _first_line(e): return next(iter(str(e).splitlines()), type(e).__name__)
@@ -67,7 +68,7 @@ def _first_line(e): return next(iter(str(e).splitlines()), type(e).__name__)
 def _explain(path, e):
     "The message for an exception `e` met while reading the weights in `path`."
     if os.path.isdir(path):
-        return "a folder. Name a file in it, or set ANOMALY_NB_WEIGHTS to it and give a tag"
+        return "a folder: name a file in it, or set ANOMALY_NB_WEIGHTS and use a tag"
     if isinstance(e, FileNotFoundError): return "there is no such file"
     if isinstance(e, OSError) and e.errno: return f"cannot be read ({e.strerror})"
     return (f"damaged, or not only tensors ({_first_line(e)}). Copy it again, or save "
@@ -80,10 +81,11 @@ def _plain_state(state, path):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not state or not all(
-            isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
-        raise WeightsError(f"{path} holds no named tensors, but: {type(state).__name__}")
+            isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()):
+        raise WeightsError(f"{path} holds no named tensors: {type(state).__name__}")
     widen = lambda v: v.float() if v.is_floating_point() else v
-    return _finite({k.removeprefix("module."): widen(v) for k, v in state.items()}, path)
+    state = {k.removeprefix("module."): widen(v) for k, v in state.items()}
+    return _finite(state, path)
 
 def _finite(state, what):
     "`state`; `WeightsError` that names the first tensor with a NaN or an infinity."
@@ -109,15 +111,15 @@ def bundled_network():
 
 # %% ../nbs/03_features.ipynb #d909f59c
 def find_weights(backbone, weights=None):
-    """What `weights` means for `backbone`: ("random", None), ("file", path) or ("hub", tag).
+    """What `weights` means: ("random", None), ("file", path) or ("hub", tag).
 
-    What has a separator or one of `SUFFIXES`, and any Path, is a file. A tag is looked up
-    as `BACKBONE.TAG` or `BACKBONE_TAG` with one of `SUFFIXES` in the folder
-    `ANOMALY_NB_WEIGHTS`, if that is set, then left to the hub. "bundled" has its weights
-    in the package.
+    A Path, and a text with a separator or one of `SUFFIXES`, is a file. A tag is looked
+    up as `BACKBONE.TAG` or `BACKBONE_TAG` with one of `SUFFIXES` in the folder
+    `ANOMALY_NB_WEIGHTS`, if that is set, then left to the hub. The weights of "bundled"
+    are in the package.
     """
     if not isinstance(weights, str | os.PathLike | None):
-        raise ArgumentError(f"weights={weights!r}: give a tag, a path, \"random\" or None")
+        raise ArgumentError(f"weights={weights!r}: give a tag, a path or None")
     if weights == "random":
         return "random", None
     if backbone == "bundled" and weights in (None, _tag(backbone, BUNDLED)):
@@ -129,7 +131,7 @@ def find_weights(backbone, weights=None):
         return "file", Path(os.path.expanduser(weights))
     folder = os.path.expanduser(os.environ.get("ANOMALY_NB_WEIGHTS", ""))
     files = sorted(Path(folder).glob(f"{backbone}[._]*"), key=_suffix) if folder else []
-    found = {_tag(backbone, p): p for p in files if _suffix(p) in SUFFIXES and p.is_file()}
+    found = {_tag(backbone, p): p for p in files if _suffix(p) in SUFFIXES}
     return ("file", found[weights]) if weights in found else ("hub", weights)
 
 # %% ../nbs/03_features.ipynb #02f09577
@@ -163,14 +165,14 @@ def _match(net, state, what):
               "too many": [k for k in state if k not in want and _counts(net)(k)
                            and k.endswith((".weight", ".bias"))]}
     if any(faults.values()):
-        found = (f"{len(v)} tensors {k} (first: {v[0]})" for k, v in faults.items() if v)
-        raise WeightsError(f"{what} does not fit: {', '.join(found)}; a file needs timm's "
-                           "key names for this backbone")
+        found = [f"{len(v)} tensors {k} (first: {v[0]})" for k, v in faults.items() if v]
+        raise WeightsError(f"{what} does not fit: {', '.join(found)}; a file needs "
+                           "timm's key names for this backbone")
     net.load_state_dict({k: state[k] for k in want}, strict=False)
 
-# %% ../nbs/03_features.ipynb #6e8e3e64
+# %% ../nbs/03_features.ipynb #b6580258
 def _set_constants(net, backbone, path):
-    "Give `net` the mean and std of the weights in `path`: its header's, else its tag's."
+    "Give `net` mean and std of the weights in `path`: its header's, else its tag's."
     names = {_tag(backbone, path), path.stem}
     for cfg in map(timm.get_pretrained_cfg, timm.list_pretrained(f"{backbone}.*")):
         if names & {cfg.tag, Path(cfg.url or "").stem}:
@@ -181,8 +183,8 @@ def _set_constants(net, backbone, path):
         value, least = header[key], 0 if key == "std" else -math.inf
         if not (isinstance(value, list) and len(value) == 3 and all(
                 isinstance(v, int | float) and least < v < math.inf for v in value)):
-            raise WeightsError(f"{path}: its header says {key}={value!r}; three numbers "
-                               "are needed, a std above 0")
+            raise WeightsError(f"{path}: its header says {key}={value!r}; three "
+                               "numbers are needed, a std above 0")
         net.pretrained_cfg = net.pretrained_cfg | {key: tuple(value)}
 
 # %% ../nbs/03_features.ipynb #8cc5ec2a
@@ -190,20 +192,20 @@ def _from_hub(backbone, tag):
     "The timm network with weights `tag` from the hub (or its local cache)."
     name, known = f"{backbone}.{tag}", timm.list_pretrained(f"{backbone}.*")
     if name not in known:
-        raise WeightsError(
-            f"{backbone} has no weights tag {tag!r}; timm has "
-            f"{[n.partition('.')[2] for n in known]}. Or give \"random\", or a file that "
-            f"ends in {' '.join(SUFFIXES)}")
+        tags = [n.partition(".")[2] for n in known]
+        raise WeightsError(f"{backbone} has no weights tag {tag!r}; timm has {tags}. "
+                           f"Or give \"random\", or a file that ends in {SUFFIXES}")
     try:
         net = timm.create_model(name, pretrained=True)
     except Exception as e:                # of the network, the cache, or the file in it
         cached = None if isinstance(e, OSError) else _cached(name)
-        raise WeightsError(_OFFLINE.format(name=name, error=type(e).__name__) if not cached
-                           else f"{cached} is damaged ({_first_line(e)}): delete it and "
-                                "try again") from e
+        raise WeightsError(
+            f"{cached} is damaged ({_first_line(e)}): delete it and try again" if cached
+            else _OFFLINE.format(name=name, error=type(e).__name__)) from e
     _finite(net.state_dict(), name)
     return net
 
+# %% ../nbs/03_features.ipynb #a417d067
 def _cached(name):
     "The file in the hub's cache that holds timm's weights `name`, or None."
     from huggingface_hub import try_to_load_from_cache      # only after a failure
@@ -222,7 +224,7 @@ _OFFLINE = """cannot fetch the weights of {name} ({error}). Without network use 
 class Features(nn.Module):
     """Frozen feature maps of a timm `backbone` at named `layers`.
 
-    `forward`: RGB pictures (B, 3, H, W), floats in [0, 1] -> dict layer -> (B, C, h, w).
+    `forward`: RGB (B, 3, H, W), floats in [0, 1] -> dict layer -> (B, C, h, w).
     `weights`: see `find_weights`; `seed`: of "random" ones. `layers` are timm's feature
     names, for a ResNet "layer1" ... "layer4". `.weights` is the argument,
     `.weights_name` and `.weights_sha256` what it resolved to; the hash covers tensors,
@@ -288,8 +290,8 @@ def _tap(self: Features, net):
     names = [info["module"] for info in net.feature_info]
     unknown = [l for l in self.layers if l not in names or self.layers.count(l) > 1]
     if unknown:
-        raise ArgumentError(f"{self.backbone} has no layers {unknown}, or they are named "
-                            f"twice; it has {names}")
+        raise ArgumentError(f"{self.backbone} has no layers {unknown}, or they are "
+                            f"named twice; it has {names}")
     self.indices = [names.index(l) for l in self.layers]
     net.prune_intermediate_layers(self.indices, prune_norm=True, prune_head=True)
     self.net = net.requires_grad_(False).eval()
@@ -311,9 +313,9 @@ def forward(self: Features, images):
         if isinstance(e, RuntimeError) and "size" not in str(e): raise
         h, w = self.net.pretrained_cfg["input_size"][1:]
         raise ArgumentError(
-            f"{self.backbone} cannot take pictures of {x.shape[2]} x {x.shape[3]} pixels "
-            f"({_first_line(e)}): give them at size={h, w}, for which it was built, or "
-            "take a ResNet, which has no fixed size") from e
+            f"{self.backbone} cannot take pictures of {x.shape[2]} x {x.shape[3]} "
+            f"pixels ({_first_line(e)}): give them at size={h, w}, for which it was "
+            "built, or take a ResNet, which has no fixed size") from e
     by_depth = dict(zip(sorted(self.indices), maps))
     return {l: by_depth[i] for l, i in zip(self.layers, self.indices)}
 

@@ -35,12 +35,12 @@ BUNDLED: Any
 def bundled_network():
     """The package's own ResNet, untrained and without classifier; seed it with `seeded`."""
 def find_weights(backbone, weights=None):
-    """What `weights` means for `backbone`: ("random", None), ("file", path) or ("hub", tag).
+    """What `weights` means: ("random", None), ("file", path) or ("hub", tag).
 
-    What has a separator or one of `SUFFIXES`, and any Path, is a file. A tag is looked up
-    as `BACKBONE.TAG` or `BACKBONE_TAG` with one of `SUFFIXES` in the folder
-    `ANOMALY_NB_WEIGHTS`, if that is set, then left to the hub. "bundled" has its weights
-    in the package.
+    A Path, and a text with a separator or one of `SUFFIXES`, is a file. A tag is looked
+    up as `BACKBONE.TAG` or `BACKBONE_TAG` with one of `SUFFIXES` in the folder
+    `ANOMALY_NB_WEIGHTS`, if that is set, then left to the hub. The weights of "bundled"
+    are in the package.
     """
 def _known(backbone):
     """`ArgumentError` unless `backbone` is one of timm's or ours."""
@@ -51,7 +51,7 @@ def _counts(net):
 def _match(net, state, what):
     """Load `state` into `net`; `WeightsError` unless all but the classifier matches."""
 def _set_constants(net, backbone, path):
-    """Give `net` the mean and std of the weights in `path`: its header's, else its tag's."""
+    """Give `net` mean and std of the weights in `path`: its header's, else its tag's."""
 def _from_hub(backbone, tag):
     """The timm network with weights `tag` from the hub (or its local cache)."""
 def _cached(name):
@@ -60,7 +60,7 @@ _OFFLINE: str
 class Features(nn.Module):
     """Frozen feature maps of a timm `backbone` at named `layers`.
 
-    `forward`: RGB pictures (B, 3, H, W), floats in [0, 1] -> dict layer -> (B, C, h, w).
+    `forward`: RGB (B, 3, H, W), floats in [0, 1] -> dict layer -> (B, C, h, w).
     `weights`: see `find_weights`; `seed`: of "random" ones. `layers` are timm's feature
     names, for a ResNet "layer1" ... "layer4". `.weights` is the argument,
     `.weights_name` and `.weights_sha256` what it resolved to; the hash covers tensors,

@@ -46,7 +46,7 @@ def _auroc(s: _Steps) -> float:
 
 # %% ../nbs/04_metrics.ipynb #f8e9e156
 def _numbers(x, name: str) -> np.ndarray:
-    "`x` (numpy, torch or list) as a numpy array; `ArgumentError` if not numbers, or NaN."
+    "`x` (numpy, torch, list) as a numpy array; `ArgumentError` if not numbers, or NaN."
     if x is None: raise ArgumentError(f"{name} are missing (None)")
     if isinstance(x, torch.Tensor):
         x = x.detach().cpu()
@@ -62,7 +62,7 @@ def _numbers(x, name: str) -> np.ndarray:
 
 # %% ../nbs/04_metrics.ipynb #6524fe4c
 def _split(scores, targets, names=("scores", "targets"), unit="picture"):
-    "The scores of the anomalous and of the normal samples; `ArgumentError` without both."
+    "The scores of the anomalous and of the normal samples; both must be there."
     scores, targets = _numbers(scores, names[0]), _numbers(targets, names[1])
     if scores.shape != targets.shape:
         raise ArgumentError(f"{names[0]} {scores.shape} and {names[1]} {targets.shape}"
@@ -81,7 +81,7 @@ def _split(scores, targets, names=("scores", "targets"), unit="picture"):
 def auroc(scores, targets) -> float:
     """Area under the ROC curve: the share of (anomalous, normal) pairs in the right
     order, equal scores counting 1/2. `scores` any real numbers or +-inf, higher is
-    more anomalous; `targets` 0/1 of the same shape. `ArgumentError` on NaN or one class."""
+    more anomalous; `targets` 0/1 of that shape. `ArgumentError` on NaN or one class."""
     return _auroc(_steps(*_split(scores, targets)))
 
 # %% ../nbs/04_metrics.ipynb #4d023c6d

@@ -18,13 +18,13 @@ def _steps(anomalous: np.ndarray, normal: np.ndarray) -> _Steps:
 def _auroc(s: _Steps) -> float:
     ...
 def _numbers(x, name: str) -> np.ndarray:
-    """`x` (numpy, torch or list) as a numpy array; `ArgumentError` if not numbers, or NaN."""
+    """`x` (numpy, torch, list) as a numpy array; `ArgumentError` if not numbers, or NaN."""
 def _split(scores, targets, names=('scores', 'targets'), unit='picture'):
-    """The scores of the anomalous and of the normal samples; `ArgumentError` without both."""
+    """The scores of the anomalous and of the normal samples; both must be there."""
 def auroc(scores, targets) -> float:
     """Area under the ROC curve: the share of (anomalous, normal) pairs in the right
     order, equal scores counting 1/2. `scores` any real numbers or +-inf, higher is
-    more anomalous; `targets` 0/1 of the same shape. `ArgumentError` on NaN or one class."""
+    more anomalous; `targets` 0/1 of that shape. `ArgumentError` on NaN or one class."""
 def _aupr(s: _Steps) -> float:
     ...
 def aupr(scores, targets) -> float:

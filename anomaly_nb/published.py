@@ -29,12 +29,12 @@ def published():
     (see `GENERATIONS`), size in pixels, weights, verified (yes, secondhand, recalled,
     computed), note. What is not known is an empty text.
     """
-    with (files("anomaly_nb") / "results" / "published.csv").open(encoding="utf-8") as f:
-        return _read(f)
+    path = files("anomaly_nb") / "results" / "published.csv"
+    with path.open(encoding="utf-8") as f: return _read(f)
 
 def _read(file):
     "The table in a CSV file; every column but `value` is text as it stands there."
-    table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
     return table.astype({"value": float})
 
 # %% ../nbs/41_published.ipynb #51c8c0b1
@@ -57,8 +57,8 @@ def compare(rows, cells=None):
     as `current()`, the default. Columns: model, backbone, metric, category, published,
     source, run (a text; "" where nothing was measured), measured (mean over the seeds),
     seeds, spread (largest less smallest), difference. An average is one of all fifteen
-    categories, its spread that of the seeds' averages. `ArgumentError` when no row is of
-    one of MVTec AD's categories.
+    categories, its spread that of the seeds' averages. `ArgumentError` when no row is
+    of one of MVTec AD's categories.
     """
     cells = current() if cells is None else cells
     rows = rows[(rows.status == "ok") & rows.category.isin(CATEGORIES)]

@@ -65,7 +65,8 @@ def as_image(x) -> np.ndarray:
     a = _array(x)
     if a.ndim == 3 and hasattr(x, "detach"): a = np.moveaxis(a, 0, -1)
     if a.ndim == 2: a = a[..., None]
-    if a.ndim != 3 or a.shape[-1] not in (1, 3) or a.size == 0 or a.dtype.kind not in "biuf":
+    if (a.ndim != 3 or a.shape[-1] not in (1, 3) or not a.size
+            or a.dtype.kind not in "biuf"):
         raise ArgumentError("one picture is a tensor (3, H, W), an array (H, W, 3) or "
                          f"either (H, W); got {type(x).__name__} {a.shape}")
     if a.dtype == bool: a = a.astype(np.float32)
@@ -82,7 +83,7 @@ def _map(amap, name="the map") -> np.ndarray:
     a = _array(amap).astype(float)
     if a.ndim != 2: raise ArgumentError(f"one anomaly map is (H, W); got {a.shape}")
     bad = int((~np.isfinite(a)).sum())
-    if bad: raise ArgumentError(f"{bad} of {a.size} values of {name} are NaN or infinite")
+    if bad: raise ArgumentError(f"{bad} of {a.size} values of {name} are not finite")
     return a
 
 def _range(maps, vmin, vmax) -> Normalize:
@@ -100,7 +101,7 @@ def overlay(image, amap, vmin, vmax, alpha=0.5, cmap=MAP_COLOURS) -> np.ndarray:
     `alpha` is the share of the colour."""
     image, a = as_image(image), _map(amap)
     if image.shape[:2] != a.shape:
-        raise ArgumentError(f"picture {image.shape[:2]} and map {a.shape} differ in size")
+        raise ArgumentError(f"picture {image.shape[:2]}, map {a.shape}: differ in size")
     norm = _range([a], vmin, vmax)
     if image.dtype == np.uint8: image = image / 255
     level = norm(a.clip(norm.vmin, norm.vmax)).data
@@ -198,7 +199,8 @@ def _scored(scores, targets):
     "Arrays (N,) of finite float64 scores and bool targets; `ArgumentError` otherwise"
     scores, targets = _array(scores).astype(float), _array(targets)
     if scores.ndim != 1 or scores.shape != targets.shape or not scores.size:
-        raise ArgumentError(f"scores {scores.shape}, targets {targets.shape}: need (N,)")
+        raise ArgumentError(f"scores {scores.shape} and targets {targets.shape}: "
+                            "both must be (N,), with N of 1 or more")
     if bad := int((~np.isfinite(scores)).sum()):
         raise ArgumentError(f"{bad} of {len(scores)} scores are NaN or infinite")
     if not np.isin(targets, (0, 1)).all(): raise ArgumentError("targets must be 0 or 1")
@@ -305,7 +307,7 @@ def metric_table(rows, columns=None):
     """pandas Styler of `rows` (a DataFrame or a list of dicts); its frame is `.data`.
     `columns`: names to show, in order; one that no row has stays blank."""
     frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    uuid = f"{zlib.crc32(_utf8(frame.to_csv()).encode()):08x}"    # no random ids in outputs
+    uuid = f"{zlib.crc32(_utf8(frame.to_csv()).encode()):08x}"     # no random ids
     style = frame.style.set_uuid(uuid).format(_cell)
     shaded = [c for c in frame.columns if str(c).endswith("auroc")]
     if shaded: style = style.map(_shade, subset=shaded)
@@ -316,7 +318,8 @@ def draw_boxes(image, boxes, labels=None, scale=4.0):
     """Figure: a picture, `scale` inches wide, with boxes (n, 4) of (x0, y0, x1, y1).
     Pixel i covers i to i + 1; a box may leave the picture. `labels`: n strings."""
     image, boxes = as_image(image), np.asarray(_array(boxes), float)
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes) or np.isnan(boxes).any():
+    if (boxes.ndim != 2 or boxes.shape[1] != 4 or not boxes.size
+            or not np.isfinite(boxes).all()):
         raise ArgumentError(f"boxes must be (n, 4) numbers, got {boxes.shape}")
     h, w = image.shape[:2]
     fig, ax = new_figure(scale + (1.6 if labels is not None else 0), scale * h / w)
@@ -366,7 +369,7 @@ def plot_sweep(x, ys, xlabel, ylabel, labels=None, logx=False):
     for i, (y, label) in enumerate(zip(curves, _titles(labels, len(curves)))):
         y = _array(y).astype(float)
         if y.ndim not in (1, 2) or len(y) != len(x):
-            raise ArgumentError(f"ys must be ({len(x)},) or ({len(x)}, seeds): {y.shape}")
+            raise ArgumentError(f"ys {y.shape}: must be ({len(x)}[, seeds])")
         y, colour = y.reshape(len(x), -1), PALETTE[i % len(PALETTE)]
         ax.plot(x, y.mean(1), "osD^v*"[i % 6] + "-", ms=4, color=colour, label=label)
         if y.shape[1] > 1:
