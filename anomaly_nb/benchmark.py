@@ -250,7 +250,8 @@ def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None):
             for lock in claims.values(): release(lock)
     keys, wanted = [store.key(r) for r in store.rows()], {store.key(w) for w in wanted}
     if left := len(wanted - set(keys)):
-        warnings.warn(f"{left} jobs are left to another run that writes to {store.path}")
+        warnings.warn(f"{left} jobs are left to another run that writes to {store.path}",
+                      stacklevel=2)
     return store.frame()[[k in wanted for k in keys]].reset_index(drop=True)
 
 # %% ../nbs/42_benchmark.ipynb #200905b5
@@ -310,8 +311,10 @@ def _absolute(job):
 def _take(task, answer, store, figures):
     "Write down what came back for a task."
     job = task.job
-    row, png = answer if isinstance(answer, tuple) else (identity(job) | dict(
-        status="failed", error=" ".join(str(answer).split())[:1000]), None)
+    if isinstance(answer, ProcessFailed):
+        why = " ".join(str(answer).split())[:1000]
+        answer = identity(job) | dict(status="failed", error=why), None
+    row, png = answer
     if row is None:
         raise DataError(f"a machine has other pictures in {job.root}, or other weights, "
                         "than the one that gives the orders")
