@@ -22,8 +22,8 @@ from . import models
 from .data import DataError, MVTec
 from .engines import ProcessFailed, dask, local
 from .features import find_weights
-from .files import FileError, bar, pick_device
-from .rows import Rows, release, write_whole
+from .files import (ArgumentError, FileError, Rows, bar, pick_device, release,
+                              write_whole)
 from .synthetic import CATEGORIES, write
 from .viz import save_png, show_images, show_maps
 
@@ -259,7 +259,11 @@ def _checked(jobs, scheduler):
     "The identities of `jobs`; an `AnomalyError` says what cannot work."
     if not scheduler:
         for device in {j.device for j in jobs}: pick_device(device)
-    for job in jobs: job.data()
+    for job in jobs:
+        job.data()
+        if job.model.startswith("__main__:"):
+            raise ArgumentError(f"model {job.model}: another process cannot find what a "
+                                "notebook or script defines; put the class into a module")
     return [identity(j) for j in jobs]
 
 def _start(store, figures):
