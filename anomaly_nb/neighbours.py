@@ -106,7 +106,7 @@ def pick_greedily(z, k, start, block=2048, progress=False):
             steps.update(len(new))
     return taken, far
 
-# %% ../nbs/94_neighbours.ipynb #3dace48d
+# %% ../nbs/94_neighbours.ipynb #38f3982c
 class AllDistances:
     """Nearest row of a `bank` (M, D), from the distances of all its rows.
 
@@ -117,13 +117,16 @@ class AllDistances:
         self.bank, self.mean = bank, bank.mean(0)
         self.norms = (bank - self.mean).square().sum(1)
 
-    def near(self, x, b=1):
+    def relative(self, x):
+        "Squared distances (n, M) of x (n, D), less a number that is the same for a row."
+        return torch.addmm(self.norms[None], x - self.mean, self.bank.T, alpha=-2)
+
+    def near(self, x, b):
         "Indices (n, b) of the b rows of the bank that are nearest to x (n, D)."
-        away = torch.addmm(self.norms[None], x - self.mean, self.bank.T, alpha=-2)
-        return away.topk(b, largest=False).indices
+        return self.relative(x).topk(b, largest=False).indices
 
     def __call__(self, x):
-        at = self.near(x)[:, 0]
+        at = self.relative(x).argmin(1)
         return (x - self.bank[at]).norm(dim=1), at
 
 # %% ../nbs/94_neighbours.ipynb #89dbe242
