@@ -181,7 +181,7 @@ def search(self: NearestNeighbours, x):
     hit = d == best[i]
     return best.sqrt(), guess.index_copy(0, i[hit], m[hit])
 
-# %% ../nbs/94_neighbours.ipynb #880a3197
+# %% ../nbs/94_neighbours.ipynb #1372306e
 class Room:
     "Room for the rows of a coreset that is chosen from `total` rows like `like` (D,)."
     def __init__(self, total, like, share, memory_gb, directions, progress):
@@ -192,8 +192,8 @@ class Room:
         self.share = min(size / 2 / total, 2 * share)    # that `reduce` keeps
         if total > size and (self.k > size // 2 or size * self.share < 2):
             need = 1.1 * (self.k + max(2 * self.k, 2 / share)) * each / 2**30
-            raise ArgumentError(f"a coreset of {self.k:,} patches does not fit into memory_gb="
-                                f"{memory_gb}: allow {need:.2g}, or keep fewer")
+            raise ArgumentError(f"a coreset of {self.k:,} patches does not fit into "
+                                f"memory_gb={memory_gb}: allow {need:.2g}, or keep fewer")
         self.projection = None if d == D else torch.randn(D, d).to(like) / d**.5
         self.rows, self.kept, self.filled = like.new_empty(min(total, size), D), 0, 0
 
