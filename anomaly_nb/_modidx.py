@@ -480,6 +480,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'anomaly_nb/neighbours.py'),
                                        'anomaly_nb.neighbours.AllDistances.near': ( 'neighbours.html#alldistances.near',
                                                                                     'anomaly_nb/neighbours.py'),
+                                       'anomaly_nb.neighbours.AllDistances.relative': ( 'neighbours.html#alldistances.relative',
+                                                                                        'anomaly_nb/neighbours.py'),
                                        'anomaly_nb.neighbours.Gaps': ('neighbours.html#gaps', 'anomaly_nb/neighbours.py'),
                                        'anomaly_nb.neighbours.Gaps.__init__': ('neighbours.html#gaps.__init__', 'anomaly_nb/neighbours.py'),
                                        'anomaly_nb.neighbours.Gaps.add': ('neighbours.html#gaps.add', 'anomaly_nb/neighbours.py'),

@@ -106,7 +106,7 @@ def pick_greedily(z, k, start, block=2048, progress=False):
             steps.update(len(new))
     return taken, far
 
-# %% ../nbs/94_neighbours.ipynb #3dace48d
+# %% ../nbs/94_neighbours.ipynb #38f3982c
 class AllDistances:
     """Nearest row of a `bank` (M, D), from the distances of all its rows.
 
@@ -117,13 +117,16 @@ class AllDistances:
         self.bank, self.mean = bank, bank.mean(0)
         self.norms = (bank - self.mean).square().sum(1)
 
-    def near(self, x, b=1):
+    def relative(self, x):
+        "Squared distances (n, M) of x (n, D), less a number that is the same for a row."
+        return torch.addmm(self.norms[None], x - self.mean, self.bank.T, alpha=-2)
+
+    def near(self, x, b):
         "Indices (n, b) of the b rows of the bank that are nearest to x (n, D)."
-        away = torch.addmm(self.norms[None], x - self.mean, self.bank.T, alpha=-2)
-        return away.topk(b, largest=False).indices
+        return self.relative(x).topk(b, largest=False).indices
 
     def __call__(self, x):
-        at = self.near(x)[:, 0]
+        at = self.relative(x).argmin(1)
         return (x - self.bank[at]).norm(dim=1), at
 
 # %% ../nbs/94_neighbours.ipynb #89dbe242
@@ -178,7 +181,7 @@ def search(self: NearestNeighbours, x):
     hit = d == best[i]
     return best.sqrt(), guess.index_copy(0, i[hit], m[hit])
 
-# %% ../nbs/94_neighbours.ipynb #880a3197
+# %% ../nbs/94_neighbours.ipynb #1372306e
 class Room:
     "Room for the rows of a coreset that is chosen from `total` rows like `like` (D,)."
     def __init__(self, total, like, share, memory_gb, directions, progress):
@@ -189,8 +192,8 @@ class Room:
         self.share = min(size / 2 / total, 2 * share)    # that `reduce` keeps
         if total > size and (self.k > size // 2 or size * self.share < 2):
             need = 1.1 * (self.k + max(2 * self.k, 2 / share)) * each / 2**30
-            raise ArgumentError(f"a coreset of {self.k:,} patches does not fit into memory_gb="
-                                f"{memory_gb}: allow {need:.2g}, or keep fewer")
+            raise ArgumentError(f"a coreset of {self.k:,} patches does not fit into "
+                                f"memory_gb={memory_gb}: allow {need:.2g}, or keep fewer")
         self.projection = None if d == D else torch.randn(D, d).to(like) / d**.5
         self.rows, self.kept, self.filled = like.new_empty(min(total, size), D), 0, 0
 

@@ -49,7 +49,10 @@ class AllDistances:
     def __init__(self, bank):
         ...
 
-    def near(self, x, b=1):
+    def relative(self, x):
+        """Squared distances (n, M) of x (n, D), less a number that is the same for a row."""
+
+    def near(self, x, b):
         """Indices (n, b) of the b rows of the bank that are nearest to x (n, D)."""
 
     def __call__(self, x):

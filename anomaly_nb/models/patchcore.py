@@ -24,16 +24,17 @@ def averages(m, border):
     "3x3 averages (B, C, h, w) of a map; `border` as in `PatchCore`."
     if border == "complete":                     # repeated, cut off in `neighbourhoods`
         return F.pad(F.avg_pool2d(m, 3, 1), (1,) * 4, mode="replicate")
-    there = F.avg_pool2d(torch.ones_like(m[:1, :1]), 3, 1, 1)                 # n / 9
-    return F.avg_pool2d(m, 3, 1, 1) / there ** dict(counted=0, scaled=.5, ignored=1)[border]
+    power = dict(counted=0, scaled=.5, ignored=1)[border]
+    there = F.avg_pool2d(torch.ones_like(m[:1, :1]), 3, 1, 1)                # n / 9
+    return F.avg_pool2d(m, 3, 1, 1) / there ** power
 
 def neighbourhoods(seen, border="scaled", upsampling="bilinear", width=None):
     "Feature maps -> patch embeddings (B, C, h, w) on the grid of the first layer."
     maps, grid = list(seen.values()), next(iter(seen.values())).shape[-2:]
     smallest = min(min(m.shape[-2:]) for m in maps)
     if smallest < 3:
-        raise ArgumentError(f"the pictures are too small: a layer has {smallest} cells a "
-                            "side, and a neighbourhood needs 3; use larger pictures")
+        raise ArgumentError(f"the pictures are too small: a layer has {smallest} cells "
+                            "a side, and a neighbourhood needs 3; use larger pictures")
     maps = [averages(m, border) for m in maps]
     if width: maps = [mix_channels(m, width // len(maps)) for m in maps]
     maps[1:] = [F.interpolate(m, size=grid, mode=upsampling) for m in maps[1:]]
@@ -51,23 +52,24 @@ def mix_channels(m, width):
 
 # %% ../../nbs/13_patchcore.ipynb #b379e1ee
 class PatchCore(OnePassDetector):
-    """PatchCore (Roth et al., CVPR 2022, arXiv 2106.08265): a memory bank of normal patches.
+    """PatchCore (Roth et al., CVPR 2022, arXiv 2106.08265): a memory of normal patches.
 
     `coreset`: the share of the training patches that is kept. `neighbours`: b of equation
     7; 1 is the plain maximum. `border` of the 3x3 averages over n <= 9 cells: "scaled"
     (times sqrt(n / 9)), "counted" (missing cells are zeros), "ignored", "complete" (cells
-    that lack neighbours are not described; the map repeats the nearest score). `width`: channels of an embedding (1,024 in the official code; None keeps all).
-    `crop`: the share of each side, in the middle, that is looked at. `published`: nearest
-    upsampling and a weight from the test patch's own neighbours, as in anomalib 0.3.
-    `memory_gb`: bound on the patches held while fitting; `sigma` of the blur in pixels.
+    that lack neighbours are not described; the map repeats the nearest score). `width`:
+    channels of an embedding (1,024 in the official code; None keeps all). `crop`: the
+    share of each side, in the middle, that is looked at. `published`: nearest upsampling
+    and a weight from the test patch's own neighbours, as in anomalib 0.3. `memory_gb`:
+    bound on the patches held while fitting; `sigma` of the blur in pixels.
     """
     presets = {"paper": dict(width=1024, crop=0.875, border="counted"),
                "published": dict(published=True, border="counted")}
     learned = ("bank", "radii")              # (M, C) and (M,), both in greedy order
 
     def __init__(self, backbone: str = "resnet18",
-                 layers: tuple[str, ...] = ("layer2", "layer3"), weights: str | None = None,
-                 coreset: Share = 0.1, neighbours: Count = 9,
+                 layers: tuple[str, ...] = ("layer2", "layer3"),
+                 weights: str | None = None, coreset: Share = 0.1, neighbours: Count = 9,
                  border: Literal["scaled", "counted", "ignored", "complete"] = "scaled",
                  width: Count | None = None, crop: Share | None = None,
                  published: bool = False, memory_gb: Positive = 1.5,
@@ -115,7 +117,7 @@ def index(self: PatchCore):
     "The search in the bank; the plain one while being exported."
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return AllDistances(self.bank)
-    if self._index is None or self._index.bank is not self.bank: self.prepare()   # moved
+    if self._index is None or self._index.bank is not self.bank: self.prepare()
     return self._index
 
 # %% ../../nbs/13_patchcore.ipynb #7f585f2a
@@ -144,14 +146,15 @@ def score(self: PatchCore, seen, size):
     scores = s * self.weight(x[at], nearest[at], s)
     return scores, self.spread(d.view(B, h, w), next(iter(seen.values())), size)
 
-# %% ../../nbs/13_patchcore.ipynb #45b65616
+# %% ../../nbs/13_patchcore.ipynb #8fdc3c2b
 @patch
 def spread(self: PatchCore, grid, like, size):
     "Distances (B, h, w) -> maps at `size`; what was not scored takes the nearest score."
     fill = lambda g, c, r: F.pad(g[:, None], (r, r, c, c), mode="replicate")[:, 0]
     grid = fill(grid, *((n - m) // 2 for n, m in zip(like.shape[-2:], grid.shape[-2:])))
     top, left = self.margin(size)
-    inner, cell = (size[0] - 2 * top, size[1] - 2 * left), self.features.strides[self.layers[0]]
+    inner = size[0] - 2 * top, size[1] - 2 * left
+    cell = self.features.strides[self.layers[0]]
     if self.published:
         grid, cell = F.interpolate(grid[:, None], size=inner)[:, 0], None
     return fill(smooth_map(grid, inner, self.sigma, cell), top, left)

@@ -13,15 +13,16 @@ def flat(z):
 def mix_channels(m, width):
     """(B, C, h, w) -> (B, width, h, w): neighbouring channels averaged, or repeated."""
 class PatchCore(OnePassDetector):
-    """PatchCore (Roth et al., CVPR 2022, arXiv 2106.08265): a memory bank of normal patches.
+    """PatchCore (Roth et al., CVPR 2022, arXiv 2106.08265): a memory of normal patches.
 
     `coreset`: the share of the training patches that is kept. `neighbours`: b of equation
     7; 1 is the plain maximum. `border` of the 3x3 averages over n <= 9 cells: "scaled"
     (times sqrt(n / 9)), "counted" (missing cells are zeros), "ignored", "complete" (cells
-    that lack neighbours are not described; the map repeats the nearest score). `width`: channels of an embedding (1,024 in the official code; None keeps all).
-    `crop`: the share of each side, in the middle, that is looked at. `published`: nearest
-    upsampling and a weight from the test patch's own neighbours, as in anomalib 0.3.
-    `memory_gb`: bound on the patches held while fitting; `sigma` of the blur in pixels.
+    that lack neighbours are not described; the map repeats the nearest score). `width`:
+    channels of an embedding (1,024 in the official code; None keeps all). `crop`: the
+    share of each side, in the middle, that is looked at. `published`: nearest upsampling
+    and a weight from the test patch's own neighbours, as in anomalib 0.3. `memory_gb`:
+    bound on the patches held while fitting; `sigma` of the blur in pixels.
     """
     presets: dict
     learned: tuple
