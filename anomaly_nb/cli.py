@@ -146,7 +146,7 @@ def predict(a):
 # %% ../nbs/44_cli.ipynb #86b5a3a7
 def _score(det, pictures, part, failed, a):
     "Write scores.csv and, parked in one file, the maps; the paths of the scored pictures."
-    paths, told, maps = [], 0, None if a.no_maps else "input"
+    paths, maps = [], None if a.no_maps else "input"
     with open(part / "scores.csv", "w", newline="", encoding="utf-8",
               errors="surrogateescape") as f, open(part / ".maps", "wb") as parked:
         rows = csv.writer(f)
