@@ -350,7 +350,7 @@ def test_long_module(project):
     add(project, "01_one", long)
     add(project, "05_viz", "# Viz\n\n> Viz\n\nNAV", "!#| default_exp viz", long)
     tool.export_modules(project)
-    expect(project, tool.check_length, "anomaly_nb/one.py", "more than 400")
+    expect(project, tool.check_length, "anomaly_nb/one.py", f"more than {tool.MAX_LINES}")
 
 
 def test_requirement_without_lowest_release(project):

@@ -47,7 +47,7 @@ def learn(self: DFKDE, seen, n):
     "Keep the components, the whitened training pictures and the density's constant."
     rows, q = torch.cat([self.embed(s) for s in seen]), self.n_components
     mean, axes, spread = principal_components(rows, q)
-    h = n ** (-1 / (q + 4))
+    h = len(rows) ** (-1 / (q + 4))
     self.mean, self.whitening = mean.to(rows), (axes / (h * spread[:, None])).to(rows)
     self.points = (rows - self.mean) @ self.whitening.T
     logs = torch.log(h * spread).sum() + q / 2 * math.log(2 * math.pi)
