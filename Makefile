@@ -51,7 +51,7 @@ $(READY): settings.ini setup.py pyproject.toml
 	  "this takes minutes, once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --no-compile -e '.[dev]'
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c "import anomaly_nb.cli, distributed"
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c "import anomaly_nb.benchmark, anomaly_nb.published, distributed"
 	@touch $@
 
 $(LAB): $(READY)
