@@ -259,10 +259,10 @@ def _checked(jobs, scheduler):
     "The identities of `jobs`; an `AnomalyError` says what cannot work."
     if not scheduler:
         for device in {j.device for j in jobs}: pick_device(device)
-    for job in jobs:
-        job.data()
-        if job.model.startswith("__main__:"):
-            raise ArgumentError(f"model {job.model}: another process cannot find what a "
+    for job in {(j.root, j.category, j.size): j for j in jobs}.values(): job.data()
+    for model in {j.model for j in jobs}:
+        if model.startswith("__main__:"):
+            raise ArgumentError(f"model {model}: another process cannot find what a "
                                 "notebook or script defines; put the class into a module")
     return [identity(j) for j in jobs]
 

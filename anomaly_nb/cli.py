@@ -201,7 +201,6 @@ def grid_jobs(a):
     known = MVTec.categories(a.data)
     categories = known if a.category == "all" else a.category.split(",")
     names = list(MODELS) if a.model == "all" else a.model.split(",")
-    for c in categories: MVTec(a.data, c)            # a wrong name stops before the work
     having = [m for m in names if a.preset in by_name(m).presets] or names
     config = {m: settings(m, a.set, a.preset if m in having else None)
               for m in names}                        # others of several go without preset

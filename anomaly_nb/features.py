@@ -158,11 +158,12 @@ def _counts(net):
 
 def _match(net, state, what):
     "Load `state` into `net`; `WeightsError` unless all but the classifier matches."
-    want = {k: v.shape for k, v in net.state_dict().items() if _counts(net)(k)}
+    counts = _counts(net)
+    want = {k: v.shape for k, v in net.state_dict().items() if counts(k)}
     faults = {"missing": [k for k in want if k not in state],
               "of another shape": [k for k in want if k in state
                                    and state[k].shape != want[k]],
-              "too many": [k for k in state if k not in want and _counts(net)(k)
+              "too many": [k for k in state if k not in want and counts(k)
                            and k.endswith((".weight", ".bias"))]}
     if any(faults.values()):
         found = [f"{len(v)} tensors {k} (first: {v[0]})" for k, v in faults.items() if v]

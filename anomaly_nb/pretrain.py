@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import nn
 
-from .detector import pick_device
 from .features import bundled_network, seeded
-from .files import ArgumentError, FileError, bar, read_header, write_tensors
+from .files import (ArgumentError, FileError, bar, pick_device, read_header,
+                              replacing, write_tensors)
 from .metrics import auroc
+from .neighbours import greedy_coreset
 from .scenes import LAYERS, draw_scenes, draw_tiles, outlines
 
 # %% ../nbs/08_bundled_backbone.ipynb #a9722843
@@ -164,16 +165,10 @@ def _save_run(run, path):
     state = dict({k: getattr(run, k) for k in PROGRESS}, config=run.config,
                  average=run.average, generator=run.generator.get_state(),
                  **{k: v.state_dict() for k, v in run.parts().items()})
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(part, "wb") as f:
-            torch.save(state, f)
-            os.fsync(f.fileno())
-        os.replace(part, path)
+        with replacing(path) as part: torch.save(state, part)
     except (OSError, RuntimeError) as e:
         raise FileError(f"{path} cannot be written ({e}); the last one is kept") from e
-    finally:
-        part.unlink(missing_ok=True)
 
 # %% ../nbs/08_bundled_backbone.ipynb #4e7b86d4
 def _load_run(run, path):
@@ -294,13 +289,7 @@ def k_centres(x, k, seed=0, progress=True):
     "Indices (k,) of rows of x (N, C): each the farthest from those before, the first 0."
     g = torch.Generator().manual_seed(seed)
     z = x @ torch.randn(x.shape[1], 64, generator=g) / 8
-    norms, taken = (z * z).sum(1), torch.zeros(k, dtype=torch.long)
-    gap = torch.full((len(z),), math.inf)
-    for i in bar(range(1, k), k - 1, "choosing patches", progress):
-        last = taken[i - 1]
-        gap = torch.minimum(gap, norms + norms[last] - 2 * (z @ z[last]))
-        taken[i] = gap.argmax()
-    return taken
+    return greedy_coreset(z, k, progress=progress)[0]
 
 # %% ../nbs/08_bundled_backbone.ipynb #b596f8f9
 @torch.inference_mode()

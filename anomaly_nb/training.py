@@ -207,11 +207,12 @@ def _finished(self: TrainedDetector):
 def _run_facts(self: TrainedDetector, pictures):
     "What has to be equal for a run to be the same one."
     free = ("epochs", "weights")                 # weights: a path, its hash counts
-    names = "\n".join(r.path.name if r.path else r.name for r in pictures.records)        # their order matters too
+    names = "\n".join(r.path.name if r.path else r.name for r in pictures.records)
+    order = hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()
     facts = {k: v for k, v in self.config.items() if k not in free}
     return json.loads(json.dumps(facts | dict(
         model=type(self).__name__, size=pictures.size, resize=pictures.resize,
-        pictures=pictures.fingerprint(), order=hashlib.sha256(names.encode()).hexdigest(),
+        pictures=pictures.fingerprint(), order=order,
         weights_sha256=self.features and self.features.weights_sha256)))
 
 @patch
@@ -238,14 +239,14 @@ def _resume(self: TrainedDetector, path, run):
                for k in run | theirs if theirs.get(k) != run.get(k)]
     if differs:
         raise FileError(f"{path} is of another training: {'; '.join(differs)}; "
-                                "name another file, or remove it to start over")
+                        "name another file, or remove it to start over")
     if len(header["history"]) > self.epochs:
         raise FileError(f"{path} has done {len(header['history'])} epochs, more "
-                                f"than the {self.epochs} asked for; name another file")
+                        f"than the {self.epochs} asked for; name another file")
     self.history = header["history"]
     if not self._restore_training(load_file(path)):
         raise FileError(f"{path} was written for other networks, by an earlier "
-                                "version; remove it to start over")
+                        "version; remove it to start over")
 
 # %% ../nbs/07_training.ipynb #7c1d20b3
 @patch

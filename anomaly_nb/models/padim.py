@@ -58,9 +58,12 @@ def reduction_matrix(kind, d, total):
 @patch
 def prepare(self: PaDiM):
     "The channels of each layer that the random choice keeps."
-    blocks = self.reduction.split(list(self.features.channels.values()), dim=1)
-    self._blocks = blocks                                # (d, C) for each layer
-    self._kept = [w.any(0).nonzero()[:, 0].tolist() for w in blocks]
+    self._kept = [w.any(0).nonzero()[:, 0].tolist() for w in self.blocks()]
+
+@patch
+def blocks(self: PaDiM):
+    "The part (d, C) of the reduction that belongs to each layer."
+    return self.reduction.split(list(self.features.channels.values()), dim=1)
 
 @patch
 def embed(self: PaDiM, seen):
@@ -69,7 +72,7 @@ def embed(self: PaDiM, seen):
     if self.projection == "random":                      # pick, then repeat
         kept = [f[:, i] for f, i in zip(maps, self._kept) if i]
         return torch.cat([F.interpolate(f, size=grid) for f in kept], 1)
-    parts = [torch.einsum("dc,bchw->bdhw", w.to(f), f) for w, f in zip(self._blocks, maps)]
+    parts = [torch.einsum("dc,bchw->bdhw", w, f) for w, f in zip(self.blocks(), maps)]
     return sum(F.interpolate(p, size=grid) for p in parts)
 
 # %% ../../nbs/12_padim.ipynb #701909c1

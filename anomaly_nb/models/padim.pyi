@@ -23,6 +23,9 @@ class PaDiM(OnePassDetector):
     def prepare(self):
         """The channels of each layer that the random choice keeps."""
 
+    def blocks(self):
+        """The part (d, C) of the reduction that belongs to each layer."""
+
     def embed(self, seen):
         """Feature maps -> patch embeddings (B, d, h, w) on the grid of the first layer."""
 
@@ -38,7 +41,6 @@ class PaDiM(OnePassDetector):
     def score(self, seen, size):
         """Feature maps -> image scores (B,) and anomaly maps (B, H, W) at `size`."""
     n_features: Count | None
-    _blocks: Any
     _kept: Any
     reduction: Any
     mean: Any
