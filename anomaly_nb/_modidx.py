@@ -270,8 +270,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'anomaly_nb.files.Rows.start': ('files.html#rows.start', 'anomaly_nb/files.py'),
                                   'anomaly_nb.files._cell': ('files.html#_cell', 'anomaly_nb/files.py'),
                                   'anomaly_nb.files._line': ('files.html#_line', 'anomaly_nb/files.py'),
-                                  'anomaly_nb.files._umask': ('files.html#_umask', 'anomaly_nb/files.py'),
-                                  'anomaly_nb.files._whole_lines': ('files.html#_whole_lines', 'anomaly_nb/files.py'),
                                   'anomaly_nb.files.bar': ('files.html#bar', 'anomaly_nb/files.py'),
                                   'anomaly_nb.files.pick_device': ('files.html#pick_device', 'anomaly_nb/files.py'),
                                   'anomaly_nb.files.read_header': ('files.html#read_header', 'anomaly_nb/files.py'),
