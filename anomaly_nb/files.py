@@ -99,7 +99,7 @@ def pick_device(device="auto"):
     try:
         torch.zeros(1, device=device).item()     # fails on "meta", which holds no numbers
         return torch.device(device)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as e:
+    except (RuntimeError, AssertionError, TypeError) as e:
         raise ArgumentError(f"device {device} cannot be used here ({str(e).splitlines()[0]}"
                             '); use device="cpu" or "auto"') from e
 
