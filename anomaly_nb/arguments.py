@@ -25,7 +25,7 @@ def inside(value, interval):
             or value == high and interval[-1] == "]")
 
 # %% ../nbs/98_arguments.ipynb #50283204
-PLAIN = {int: (numbers.Integral, int, "a whole number"),     # what is taken, its form, words
+PLAIN = {int: (numbers.Integral, int, "a whole number"),     # types, form, words
          float: (numbers.Real, float, "a number"), bool: (bool, bool, "True or False"),
          str: ((str, os.PathLike), os.fspath, "a text"),
          types.NoneType: (types.NoneType, lambda v: v, "None")}

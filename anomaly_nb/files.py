@@ -162,8 +162,8 @@ class Rows:
         except OSError as e:
             raise FileError(f"{self.path} cannot be read: {e.strerror}") from e
         if found not in (None, head):
-            raise FileError(f"{self.path} is not a results file of this version (such a file "
-                            f"begins {self.columns[0]},{self.columns[1]},...); nothing is "
+            raise FileError(f"{self.path} is not a results file of this version (such a "
+                            f"file begins {','.join(self.columns[:2])},...); nothing is "
                             "written over it: name another file, or move this one away")
 
     @contextmanager
@@ -176,8 +176,8 @@ class Rows:
                 self._check()
                 with open(self.path, "rb+") as f: yield f
         except OSError as e:
-            raise FileError(f"{self.path} cannot be written: {e.strerror or e}; name another "
-                            "file, or make room") from e
+            raise FileError(f"{self.path} cannot be written: {e.strerror or e}; name "
+                            "another file, or make room") from e
 
 def _cell(value):
     "The text of a value; a row is one line."
