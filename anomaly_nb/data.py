@@ -8,10 +8,7 @@ __all__ = ['Record', 'Item', 'Batch', 'Pictures', 'mask_of', 'pictures_from', 'M
            'resize_image', 'resize_mask']
 
 # %% ../nbs/01_data.ipynb #c27b1307
-import difflib
-import hashlib
-import os
-import unicodedata
+import difflib, hashlib, os, unicodedata
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -164,15 +161,13 @@ def fingerprint(self: Pictures) -> str:
     "Hex sha256 over kinds, file names and contents, masks too; the order is no matter"
     def line(r):
         mask = file_sha256(r.mask_path) if r.mask_path and self.has_masks else "-"
-        content, name = (file_sha256(r.path), r.path.name) if r.path else _held(r)
+        if r.path: name, content = r.path.name, file_sha256(r.path)
+        else:
+            x = r.read()
+            name, content = tuple(x.shape), hashlib.sha256(x.numpy().tobytes()).hexdigest()
         return f"{r.target} {r.defect}/{name} {content} {mask}\n"
     text = "".join(sorted(map(line, self.records)))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-def _held(r: Record) -> tuple[str, str]:
-    "Hash of the pixels of a picture in memory, and its size for a name"
-    x = r.read()
-    return hashlib.sha256(x.numpy().tobytes()).hexdigest(), f"{tuple(x.shape)}"
 
 # %% ../nbs/01_data.ipynb #01d0f004
 def pictures_from(data, size=256, part="test") -> Pictures:
@@ -333,18 +328,18 @@ def find_category(root: Path, name: str | None) -> Path:
 def mvtec_test(folder: Path, problems: list | None = None) -> tuple[list, bool]:
     "Test records of a category, kinds in alphabetical order, and whether it has masks"
     records, masks, truth, test = [], None, folder/"ground_truth", folder/"test"
-    there = list_folder(folder)
-    if truth in there[0]:
+    subs, files = list_folder(folder)
+    if truth in subs:
         with noting(problems): masks = _Masks(truth)
-    if test not in there[0] + there[1]: return [], truth in there[0]
-    for kind in filter(is_seen, list_folder(test)[0]):
+    kinds = list_folder(test)[0] if test in subs + files else []
+    for kind in filter(is_seen, kinds):
         with noting(problems):
             for p in list_pictures(kind):
                 bad, mask = kind.name != "good", None
                 if bad and masks:
                     with noting(problems): mask = masks.of(p, f"{kind.name}/{p.stem}")
                 records.append(Record(p, int(bad), kind.name, mask))
-    return records, truth in there[0]
+    return records, truth in subs
 
 # %% ../nbs/01_data.ipynb #cb612e2e
 class Folder(_Splits):

@@ -89,8 +89,6 @@ def mask_of(r: Record, size: tuple[int, int]) -> torch.Tensor:
     """The (h, w) mask of record `r`, whose picture is of `size`; all False if normal"""
 def _readable(items, failed):
     """The `Item`s; what stands for a picture that cannot be read goes into `failed`"""
-def _held(r: Record) -> tuple[str, str]:
-    """Hash of the pixels of a picture in memory, and its size for a name"""
 def pictures_from(data, size=256, part='test') -> Pictures:
     """`Pictures` at `size` from whatever holds pictures.
 

@@ -35,8 +35,6 @@ class Report:
         return printable("\n".join(lines + [f"- {p}" for p in self.problems]))
 
 # %% ../nbs/38_data_check.ipynb #63c57646
-def _in_truth(path: Path) -> bool: return path.parent.parent.name == "ground_truth"
-
 def _passed_over(folder: Path, used: set, problems: list, top=False):
     "Note every file and folder below `folder` that is not in `used`"
     subs, files = [], []
@@ -45,7 +43,8 @@ def _passed_over(folder: Path, used: set, problems: list, top=False):
         if p in used or (top and not is_picture(p)): continue
         why = ("a hidden or system file" if not is_seen(p) else
                f"{p.suffix!r} is not a suffix of pictures" if not is_picture(p) else
-               "a mask without an anomalous picture" if _in_truth(p) else
+               "a mask without an anomalous picture"
+               if p.parent.parent.name == "ground_truth" else
                "pictures are read from train/good and test/DEFECT")
         problems.append(f"{p}: ignored, {why}.")
     for sub in subs:

@@ -38,14 +38,11 @@ def seeded(seed):
     places from which torch's and FrEIA's layer initialisation draw.
     """
     numpy_state = np.random.get_state()
-    devices = range(torch.cuda.device_count())
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         np.random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
+        try: yield
+        finally: np.random.set_state(numpy_state)
 
 # %% ../nbs/03_features.ipynb #63a46651
 def read_weights(path):
@@ -60,7 +57,6 @@ def read_weights(path):
     except Exception as e: raise WeightsError(f"{path}: {_explain(path, e)}") from e
     return _plain_state(state, path)
 
-# %% ../nbs/03_features.ipynb #e986e11a
 def _suffix(path): return Path(path).suffix.lower()
 
 def _first_line(e): return next(iter(str(e).splitlines()), type(e).__name__)
@@ -120,8 +116,7 @@ def find_weights(backbone, weights=None):
     """
     if not isinstance(weights, str | os.PathLike | None):
         raise ArgumentError(f"weights={weights!r}: give a tag, a path or None")
-    if weights == "random":
-        return "random", None
+    if weights == "random": return "random", None
     if backbone == "bundled" and weights in (None, _tag(backbone, BUNDLED)):
         return "file", BUNDLED
     weights = weights or DEFAULT_TAGS.get(backbone) or getattr(
@@ -134,7 +129,6 @@ def find_weights(backbone, weights=None):
     found = {_tag(backbone, p): p for p in files if _suffix(p) in SUFFIXES}
     return ("file", found[weights]) if weights in found else ("hub", weights)
 
-# %% ../nbs/03_features.ipynb #02f09577
 def _known(backbone):
     "`ArgumentError` unless `backbone` is one of timm's or ours."
     names = ["bundled", *timm.list_models()]
@@ -150,26 +144,26 @@ def _tag(backbone, path):
     return path.stem.removeprefix(f"{backbone}.").removeprefix(f"{backbone}_")
 
 # %% ../nbs/03_features.ipynb #06eecbe9
-def _counts(net):
-    "Predicate on tensor names of `net`: neither of the classifier nor a batch counter."
+def _counted(net, state):
+    "What counts of `state`, tensors of `net` by name: no classifier, no batch counter."
     heads = net.pretrained_cfg.get("classifier") or ()
     heads = tuple(h + "." for h in ((heads,) if isinstance(heads, str) else heads))
-    return lambda name: not name.startswith(heads) and "num_batches_tracked" not in name
+    return {k: v for k, v in state.items()
+            if not k.startswith(heads) and "num_batches_tracked" not in k}
 
 def _match(net, state, what):
     "Load `state` into `net`; `WeightsError` unless all but the classifier matches."
-    counts = _counts(net)
-    want = {k: v.shape for k, v in net.state_dict().items() if counts(k)}
+    want, state = _counted(net, net.state_dict()), _counted(net, state)
     faults = {"missing": [k for k in want if k not in state],
-              "of another shape": [k for k in want if k in state
-                                   and state[k].shape != want[k]],
-              "too many": [k for k in state if k not in want and counts(k)
+              "of another shape": [k for k, v in want.items()
+                                   if k in state and state[k].shape != v.shape],
+              "too many": [k for k in state if k not in want
                            and k.endswith((".weight", ".bias"))]}
     if any(faults.values()):
         found = [f"{len(v)} tensors {k} (first: {v[0]})" for k, v in faults.items() if v]
         raise WeightsError(f"{what} does not fit: {', '.join(found)}; a file needs "
                            "timm's key names for this backbone")
-    net.load_state_dict({k: state[k] for k in want}, strict=False)
+    net.load_state_dict(state, strict=False)
 
 # %% ../nbs/03_features.ipynb #b6580258
 def _set_constants(net, backbone, path):
@@ -206,7 +200,6 @@ def _from_hub(backbone, tag):
     _finite(net.state_dict(), name)
     return net
 
-# %% ../nbs/03_features.ipynb #a417d067
 def _cached(name):
     "The file in the hub's cache that holds timm's weights `name`, or None."
     from huggingface_hub import try_to_load_from_cache      # only after a failure
@@ -214,7 +207,6 @@ def _cached(name):
     found = repo and try_to_load_from_cache(repo, "model.safetensors")
     return found if isinstance(found, str) else None
 
-# %% ../nbs/03_features.ipynb #08d38bd0
 _OFFLINE = """cannot fetch the weights of {name} ({error}). Without network use one of
   weights="random"        seeded, no file (features of an untrained network)
   weights="/path/to.safetensors" (or .pth)   a file with timm's key names
@@ -245,8 +237,8 @@ class Features(nn.Module):
         for name in ("mean", "std"):
             value = torch.tensor(net.pretrained_cfg[name]).view(1, -1, 1, 1)
             self.register_buffer(name, value)
-        counted = {k: v for k, v in net.state_dict().items() if _counts(net)(k)}
-        self.weights_sha256 = tensors_sha256(counted | dict(self.named_buffers()))
+        counted = _counted(net, net.state_dict()) | dict(self.named_buffers())
+        self.weights_sha256 = tensors_sha256(counted)
         self._tap(net)
 
     @property
@@ -260,17 +252,13 @@ def untrained_network(backbone):
     return (bundled_network() if backbone == "bundled"
             else timm.create_model(backbone, pretrained=False))
 
-# %% ../nbs/03_features.ipynb #2a5c2a07
 def _load_net(backbone, weights, seed=0):
     "The whole network with `weights`, and their name."
     _known(backbone)
     kind, where = find_weights(backbone, weights)
-    if kind == "hub":
-        return _from_hub(backbone, where), where
-    with seeded(seed):
-        net = untrained_network(backbone)
-    if kind == "random":
-        return _switch_on(net), "random"
+    if kind == "hub": return _from_hub(backbone, where), where
+    with seeded(seed): net = untrained_network(backbone)
+    if kind == "random": return _switch_on(net), "random"
     _match(net, read_weights(where), where)
     _set_constants(net, backbone, where)
     return net, _tag(backbone, where)
@@ -280,8 +268,7 @@ def _switch_on(net):
     "Set the scale of normalisation layers that start at zero to one."
     for m in net.modules():
         w = getattr(m, "weight", None)
-        if w is not None and w.ndim == 1 and not w.any():
-            nn.init.ones_(w)
+        if w is not None and w.ndim == 1 and not w.any(): nn.init.ones_(w)
     return net
 
 # %% ../nbs/03_features.ipynb #de285e5f
@@ -297,9 +284,9 @@ def _tap(self: Features, net):
     net.prune_intermediate_layers(self.indices, prune_norm=True, prune_head=True)
     self.net = net.requires_grad_(False).eval()
     self.net.to(memory_format=torch.channels_last)
-    info = {l: net.feature_info[i] for l, i in zip(self.layers, self.indices)}
-    self.channels = {l: i["num_chs"] for l, i in info.items()}
-    self.strides = {l: i["reduction"] for l, i in info.items()}
+    info = [(l, net.feature_info[i]) for l, i in zip(self.layers, self.indices)]
+    self.channels = {l: i["num_chs"] for l, i in info}
+    self.strides = {l: i["reduction"] for l, i in info}
 
 # %% ../nbs/03_features.ipynb #68005ffb
 @patch

@@ -46,8 +46,8 @@ def _known(backbone):
     """`ArgumentError` unless `backbone` is one of timm's or ours."""
 def _tag(backbone, path):
     """`path`'s name without folder, suffix and the backbone that it starts with."""
-def _counts(net):
-    """Predicate on tensor names of `net`: neither of the classifier nor a batch counter."""
+def _counted(net, state):
+    """What counts of `state`, tensors of `net` by name: no classifier, no batch counter."""
 def _match(net, state, what):
     """Load `state` into `net`; `WeightsError` unless all but the classifier matches."""
 def _set_constants(net, backbone, path):

@@ -8,11 +8,7 @@ __all__ = ['IMAGE_SUFFIXES', 'printable', 'DataError', 'noting', 'telling', 'fil
            'same_bytes', 'sources', 'ahead']
 
 # %% ../nbs/92_reading.ipynb #92d0ef02
-import hashlib
-import io
-import operator
-import os
-import threading
+import hashlib, io, operator, os, threading
 from collections import Counter, deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -39,20 +35,10 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")   # decided by content, not by name
 
 # %% ../nbs/92_reading.ipynb #0e19dbd5
-_STARTS = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP",
-           b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
-
-def _explain(name, e: Exception, start=b"") -> str:
-    "The message for an exception `e` met while reading `name`; `start`: its first bytes"
+def _explain(name, e: Exception) -> str:
+    "The message for an exception `e` met while reading `name`"
     if isinstance(e, FileNotFoundError):
         return f"{name}: there is no such file. Check the name; a link may be broken."
-    if isinstance(e, UnidentifiedImageError):
-        kind = next((k for s, k in _STARTS.items() if start.startswith(s)), None)
-        return (f"{name}: a {kind} file whose header is damaged, or whose kind of "
-                "pixels Pillow cannot read. Copy it again, or save it as an 8-bit PNG."
-                if kind else
-                f"{name}: this is not a PNG, JPEG, BMP, TIFF or WebP picture, whatever "
-                "its name says. Convert it, or move it out of the folder.")
     if isinstance(e, OSError) and e.errno:
         return f"{name}: the file cannot be read ({e.strerror}). Check its permissions."
     if isinstance(e, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
@@ -75,17 +61,12 @@ def noting(problems: list | None):
         problems.append(str(e))
 
 @contextmanager
-def telling(name, source=b""):
+def telling(name):
     "Whatever goes wrong inside becomes a `DataError` about `name`"
     try: yield
     except DataError: raise
-    except Exception as e:
-        start = source if isinstance(source, bytes) else b""
-        if isinstance(e, UnidentifiedImageError) and not start:
-            with open(source, "rb") as f: start = f.read(4)
-        raise DataError(_explain(name, e, start)) from e
+    except Exception as e: raise DataError(_explain(name, e)) from e
 
-# %% ../nbs/92_reading.ipynb #fbfb6051
 def file_sha256(path) -> str:
     "Hex sha256 of the bytes of a file; `DataError` if it cannot be read"
     with telling(path), open(path, "rb") as f:
@@ -105,9 +86,18 @@ def _upright(im: Image.Image) -> Image.Image:
     return turned
 
 # %% ../nbs/92_reading.ipynb #e4d07581
-def _decode(file, name) -> Image.Image:
-    "The one picture in `file` (a path or a binary file), whole, decoded and upright"
-    with Image.open(file, formats=_FORMATS) as im:
+def _decode(raw: bytes, name) -> Image.Image:
+    "The one picture in the bytes of a file, whole, decoded and upright"
+    try: im = Image.open(io.BytesIO(raw), formats=_FORMATS)
+    except UnidentifiedImageError as e:
+        kind = next((k for k in _FORMATS if Image.OPEN[k][1](raw[:16])), None)
+        raise DataError(
+            f"{name}: a {kind} file whose header is damaged, or whose kind of "
+            "pixels Pillow cannot read. Copy it again, or save it as an 8-bit PNG."
+            if kind else
+            f"{name}: this is not a PNG, JPEG, BMP, TIFF or WebP picture, whatever "
+            "its name says. Convert it, or move it out of the folder.") from e
+    with im:
         pages = 1 if im.format == "MPO" else getattr(im, "n_frames", 1)
         if pages > 1:
             raise DataError(f"{name}: the file holds {pages} pictures. "
@@ -131,20 +121,19 @@ _loading = threading.Lock()
 
 def _load(source, name) -> Image.Image:
     "The upright PIL picture in a file, bytes, an array or another PIL picture"
-    with telling(name, source):
+    with telling(name):
         if isinstance(source, np.ndarray): return Image.fromarray(source)
         if isinstance(source, Image.Image):
             with _loading:
                 source.load()
                 return _upright(source)
-        held = isinstance(source, bytes)
-        if not held and not os.stat(source).st_size:
+        if not isinstance(source, bytes): source = Path(source).read_bytes()
+        if not source:
             raise DataError(f"{name}: the file is empty (0 bytes). Copy it again.")
-        try: return _decode(io.BytesIO(source) if held else source, name)
-        except ValueError as e:
-            raw = source if held else Path(source).read_bytes()
-            if isinstance(e, DataError) or not raw.startswith(b"\x89PNG"): raise
-            return _decode(io.BytesIO(_without_texts(raw)), name)
+        try: return _decode(source, name)
+        except ValueError:
+            if not source.startswith(b"\x89PNG"): raise
+            return _decode(_without_texts(source), name)
 
 # %% ../nbs/92_reading.ipynb #92d0ef05
 def in_memory(picture, name="the picture"):
@@ -159,9 +148,9 @@ def in_memory(picture, name="the picture"):
             if picture.seekable(): picture.seek(0)
             picture = picture.read()
     if isinstance(picture, (bytes, bytearray, memoryview)): picture = bytes(picture)
-    if isinstance(picture, bytes) and not picture or isinstance(picture, Image.Image) and 0 in picture.size:
+    if isinstance(picture, (bytes, Image.Image)):
+        if picture != b"" and all(getattr(picture, "size", ())): return picture
         raise DataError(f"{name}: empty (0 bytes or 0 pixels).")
-    if isinstance(picture, (bytes, Image.Image)): return picture
     if isinstance(picture, np.ndarray): return _checked_array(picture, name)
     if isinstance(picture, torch.Tensor): return _checked_tensor(picture, name)
     if isinstance(picture, str):
@@ -187,7 +176,6 @@ def _checked_array(a: np.ndarray, name) -> np.ndarray:
         raise DataError(f"{found}. Its channels come first: give a.transpose(1, 2, 0).")
     raise DataError(f"{found}. Give uint8, (height, width, 3) RGB or (height, width).")
 
-# %% ../nbs/92_reading.ipynb #92d0ef32
 def _checked_tensor(x: torch.Tensor, name) -> torch.Tensor:
     "`x`, a float picture (3, h, w) in [0, 1] on any device, or a `DataError`"
     found = f"{name}: a tensor {tuple(x.shape)} of {x.dtype}"
@@ -223,17 +211,12 @@ def read_image(source, name=None) -> torch.Tensor:
     if im.mode in ("I", "F"):
         raise DataError(f"{name}: 32-bit pixels (mode {im.mode!r}) have no fixed "
                         "range. Save it with 8 or 16 bits, all files on one scale.")
-    with telling(name): rgb = _rgb(im)
-    planes = np.ascontiguousarray(rgb.transpose(2, 0, 1))        # (3, h, w) uint8
-    return torch.from_numpy(np.true_divide(planes, 255, dtype=np.float32))
-
-# %% ../nbs/92_reading.ipynb #92d0ef33
-def _rgb(im: Image.Image) -> np.ndarray:
-    "(h, w, 3) uint8; transparency is put on white"
-    if im.has_transparency_data:
-        im = im.convert("RGBA")
-        im = Image.alpha_composite(Image.new("RGBA", im.size, "white"), im)
-    return np.asarray(im.convert("RGB"))
+    with telling(name):
+        if im.has_transparency_data:
+            im = im.convert("RGBA")
+            im = Image.alpha_composite(Image.new("RGBA", im.size, "white"), im)
+        planes = np.asarray(im.convert("RGB")).transpose(2, 0, 1)    # (3, h, w) uint8
+    return torch.from_numpy(np.true_divide(planes, 255, dtype=np.float32, order="C"))
 
 # %% ../nbs/92_reading.ipynb #4c322fa7
 def _lossless_webp(raw: bytes) -> bool:
@@ -379,11 +362,12 @@ def ahead(fn, args, threads, window):
     if threads == 0:
         yield from map(fn, args)
         return
-    pool, args, waiting = ThreadPoolExecutor(threads), iter(args), deque()
+    pool = ThreadPoolExecutor(threads)
+    calls = (pool.submit(fn, a) for a in args)      # each is started when it is taken
     try:
-        waiting.extend(pool.submit(fn, a) for a in islice(args, window))
+        waiting = deque(islice(calls, window))
         while waiting:
             result = waiting.popleft().result()     # raises what the thread raised
-            waiting.extend(pool.submit(fn, a) for a in islice(args, 1))
+            waiting.extend(islice(calls, 1))
             yield result
     finally: pool.shutdown(wait=True, cancel_futures=True)
