@@ -201,7 +201,6 @@ def _pixels(maps, masks) -> tuple[_Steps, np.ndarray]:
     steps = _steps(*_split(maps, masks, ("anomaly maps", "masks"), "pixel"))
     return steps, _region_weights(_numbers(masks, "masks").astype(bool))
 
-# %% ../nbs/04_metrics.ipynb #6843fbd5
 def aupro(maps, masks, fpr_limit=.3) -> float:
     """Area under the per-region-overlap curve for FPR 0..`fpr_limit`, divided by
     `fpr_limit`; exact (Bergmann et al. 2020). `maps` (N, H, W) real numbers, `masks`
@@ -224,7 +223,6 @@ def image_metrics(scores, targets) -> dict[str, float]:
                 image_aupr=_aupr(steps), image_f1=f1, image_f1_threshold=threshold,
                 image_f1_floor=f1_floor(targets))
 
-# %% ../nbs/04_metrics.ipynb #67f427f2
 def pixel_metrics(maps, masks) -> dict[str, float]:
     """Pixel-level metrics of anomaly `maps` (N, H, W) and `masks` (N, H, W) over all
     pixels of all pictures: AUROC, AUPR, F1-max with threshold, and AUPRO (limit 0.3).

@@ -39,7 +39,6 @@ class NotebookFigure(Figure):
         from IPython.display import Image as Shown, display     # only notebooks need it
         display(Shown(self._repr_png_()))
 
-# %% ../nbs/05_viz.ipynb #664a8a43
 def new_figure(width=4.0, height=3.0, nrows=1, ncols=1, **kwargs):
     """A `NotebookFigure` of `width` x `height` inches at 80 dpi, and its axes.
     `kwargs` go to `Figure.subplots`. Matplotlib draws up to 65,535 pixels each way."""
@@ -114,7 +113,6 @@ def _text(name) -> str:
     "`name` as matplotlib draws it letter by letter, a dollar sign too"
     return printable(str(name)).replace("$", r"\$")
 
-# %% ../nbs/05_viz.ipynb #5e6c9ef1
 def show_images(images, titles=None, ncols=None, cmap=None, suptitle=None, scale=2.0):
     """Figure with a grid of pictures, each `scale` inches wide, `ncols` in a row.
     With `cmap`, those of shape (H, W) are maps of any finite values: one colour scale
@@ -283,7 +281,6 @@ def _shade(value) -> str:
     if pd.isna(value): return ""
     return f"background-color: rgba(0, 114, 178, {min(max(value - 0.5, 0), 0.5):.2f})"
 
-# %% ../nbs/05_viz.ipynb #f13ae9fe
 def metric_table(rows, columns=None):
     """pandas Styler of `rows` (a DataFrame or a list of dicts); its frame is `.data`.
     `columns`: names to show, in order; one that no row has stays blank."""
