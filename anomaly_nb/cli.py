@@ -254,7 +254,7 @@ def parser():
     make.add_argument("--size", type=int, default=256)
     make.add_argument("--seed", type=int, default=0)
     for name, n in (("train", 80), ("good", 30), ("bad", 12)):
-        make.add_argument(f"--{name}", type=int, default=n, help=f"number of pictures ({n})")
+        make.add_argument(f"--{name}", type=int, default=n, help=f"pictures ({n})")
     _command(data, "check", data_check).add_argument("folder")
     _add_models(subs)
     _add_others(subs)

@@ -261,11 +261,12 @@ class Predictions:
     def metrics(self):
         """Image metrics, and pixel metrics where maps and masks of one size exist, a dict.
 
-        `DataError` where the pictures are unlabelled, ValueError where all are of one class.
+        `DataError` where the pictures are unlabelled, `ArgumentError` where all are of
+        one class.
         """
         if self.targets is None:
-            raise DataError("these pictures have no labels, so there is nothing to measure; "
-                            "predict data.test of MVTec(...) or Folder(...)")
+            raise DataError("these pictures have no labels, so there is nothing to "
+                            "measure; predict data.test of MVTec(...) or Folder(...)")
         if isinstance(self.maps, list) and self.masks is not None:
             raise DataError('the maps have the pictures\' own sizes and the masks do not; '
                             'predict with maps="input" to measure pixels, or maps=None')
@@ -274,12 +275,12 @@ class Predictions:
         return rows | pixel_metrics(self.maps, self.masks)
 
     def frame(self):
-        "A DataFrame, a row a picture: path, defect, target, score, threshold, is_anomalous."
+        "DataFrame, a row a picture: path, defect, target, score, threshold, is_anomalous."
         known = dict(path=self.paths, defect=self.defects, target=self.targets,
                      score=self.scores, threshold=self.threshold,
                      is_anomalous=self.is_anomalous)
         listed = lambda v: v.tolist() if isinstance(v, torch.Tensor) else v
-        return pd.DataFrame({k: listed(v) for k, v in known.items()}, index=range(len(self)))
+        return pd.DataFrame({k: listed(v) for k, v in known.items()}, range(len(self)))
 
     def by_defect(self):
         "Image AUROC of each kind of defect against the normal pictures, as a dict."

@@ -223,7 +223,7 @@ def plot_scores(scores, targets, threshold=None, defects=None):
         top.hist(scores[bad == b], bins, color=colour, alpha=0.6, label=name)
         for y, kind in enumerate(names):
             s = scores[(bad == b) & (kinds == kind)]
-            height = y + 0.5 * ((np.arange(len(s)) * 0.618) % 1 - 0.5)    # fixed, not random
+            height = y + 0.5 * ((np.arange(len(s)) * 0.618) % 1 - 0.5)   # not random
             low.scatter(s, height, s=14, c=colour, marker=marker, linewidths=1, alpha=0.8)
     labels = []
     for name in names:
@@ -274,7 +274,8 @@ def plot_curves(scores, targets):
 def _cell(value) -> str:
     "Text of a table cell: floats with 3 decimals, missing values blank"
     if np.ndim(value) == 0 and pd.isna(value): return ""
-    return f"{value:.3f}" if isinstance(value, (float, np.floating)) else printable(str(value))
+    real = isinstance(value, (float, np.floating))
+    return f"{value:.3f}" if real else printable(str(value))
 
 def _shade(value) -> str:
     "CSS for an AUROC: white at 0.5 and below, blue at 1"
