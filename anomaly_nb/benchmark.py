@@ -10,7 +10,7 @@ __all__ = ['KEY', 'COSTS', 'COLUMNS', 'TEXTS', 'TITLE', 'Job', 'Results', 'ident
 import hashlib, html, inspect, json, os, sys, tempfile, time, warnings
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from .features import find_weights
 from .files import (ArgumentError, FileError, Rows, bar, pick_device, release,
                               write_whole)
 from .synthetic import CATEGORIES, write
+from .testing import seconds
 from .viz import save_png, show_images, show_maps
 
 # %% ../nbs/42_benchmark.ipynb #7b00eb1a
@@ -55,20 +56,18 @@ class Job:
         cls = models.by_name(self.model)
         axes = dict(backbone=self.backbone, weights=self.weights, seed=self.seed)
         known = inspect.signature(cls).parameters
-        return cls(**{k: v for k, v in axes.items() if k in known},
-                   **self.config)
+        return cls(**{k: v for k, v in axes.items() if k in known}, **self.config)
 
 # %% ../nbs/42_benchmark.ipynb #949a4805
 @lru_cache(maxsize=None)
 def _data_facts(root, category):
-    "(data_hash, numbers of pictures) of a category."
+    "A category's columns: data_hash and the numbers of pictures."
     data = MVTec(root, category)
     h = hashlib.sha256(f"{data.train.fingerprint()}{data.test.fingerprint()}".encode())
     bad = int(sum(data.test.targets))
-    return h.hexdigest()[:16], dict(n_train=len(data.train),
-                                    n_test_good=len(data.test) - bad, n_test_bad=bad)
+    return dict(data_hash=h.hexdigest()[:16], n_train=len(data.train),
+                n_test_good=len(data.test) - bad, n_test_bad=bad)
 
-# %% ../nbs/42_benchmark.ipynb #0d849bd6
 @lru_cache(maxsize=None)
 def _model_facts(model, backbone, weights, config):
     "`_facts` of a detector that is built for nothing else."
@@ -105,14 +104,12 @@ class Results(Rows):
 def identity(job, detector=None):
     """The columns of a row that are known before the job has run; `KEY` is among them.
     `detector`: the job's, if there is one already."""
-    data_hash, counts = _data_facts(job.root, job.category)
     config = json.dumps(job.config, sort_keys=True)
     facts = _facts(detector) if detector else _model_facts(job.model, job.backbone,
                                                            job.weights, config)
-    return facts | counts | dict(
-        dataset=Path(job.root).expanduser().resolve().name, data_hash=data_hash,
-        model=job.model, category=job.category, size=job.size, seed=job.seed,
-        version=version("anomaly_nb"))
+    return facts | _data_facts(job.root, job.category) | dict(
+        dataset=Path(job.root).expanduser().resolve().name, model=job.model,
+        category=job.category, size=job.size, seed=job.seed, version=version("anomaly_nb"))
 
 def _name(row):
     "A short name for what a row is about, for files."
@@ -130,20 +127,17 @@ def _peak_mb():
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / 2 ** (20 if sys.platform == "darwin" else 10)
 
-# %% ../nbs/42_benchmark.ipynb #15a86bd9
 @torch.inference_mode()
 def _floor_ms(det, pictures, batch_size):
     "Milliseconds a picture of the cut backbone alone, reading not counted."
-    seconds = 0.0
-    for b in pictures.batches(batch_size):
-        x, laps = b.images.to(det.device), []
-        for _ in range(3):                           # the first one warms up
-            start = time.perf_counter()
-            det.observe(x)
-            _wait(det.device)
-            laps.append(time.perf_counter() - start)
-        seconds += min(laps)
-    return seconds / len(pictures) * 1e3
+    total = sum(seconds(partial(_observed, det, b.images.to(det.device)), times=2)
+                for b in pictures.batches(batch_size))
+    return total / len(pictures) * 1e3
+
+def _observed(det, images):
+    "The backbone's pass, to its end: a GPU would go on while the clock is read."
+    det.observe(images)
+    if images.is_cuda: torch.cuda.synchronize(images.device)
 
 def _decode_ms(pictures, batch_size):
     "Milliseconds a picture of reading and resizing alone."
@@ -155,11 +149,6 @@ def _file_mb(det):
     "Size of the saved detector in MB."
     with tempfile.TemporaryDirectory() as folder:
         return det.save(Path(folder) / "det.safetensors").stat().st_size / 1e6
-
-def _wait(device):
-    "Let a GPU finish, so that a clock means something."
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 # %% ../nbs/42_benchmark.ipynb #5663d1c3
 def run_job(job, figure=None, checkpoint=None, costs=True, batch_size=32, name=None):
@@ -195,7 +184,6 @@ def run_job(job, figure=None, checkpoint=None, costs=True, batch_size=32, name=N
         predict_ms_per_image=(done - fitted) / len(pred) * 1e3, backbone_ms_per_image=floor,
         decode_ms_per_image=_decode_ms(data.test, batch_size))
 
-# %% ../nbs/42_benchmark.ipynb #994e82d9
 def _epochs(det):
     "Epochs done of those of the published schedule, as 60/100; blank without training."
     if not det.history: return ""
@@ -211,8 +199,8 @@ def _examples(pictures, pred):
     images = [pictures[i].image for i in chosen]
     titles = [f"{k}: {pred.scores[i]:.2f}" for k, i in zip(kinds, chosen)]
     if pred.maps is None: return show_images(images, titles)       # an image-only model
-    return show_maps(images, pred.maps[chosen],
-                     None if pred.masks is None else pred.masks[chosen], titles=titles)
+    masks = None if pred.masks is None else pred.masks[chosen]
+    return show_maps(images, pred.maps[chosen], masks, titles)
 
 # %% ../nbs/42_benchmark.ipynb #eca37efd
 def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None):
@@ -229,10 +217,10 @@ def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None):
     """
     for facts in (_data_facts, _model_facts): facts.cache_clear()
     jobs, store = list(jobs), Results(out)
-    wanted = _checked(jobs, scheduler)
+    wanted = [store.key(row) for row in _checked(jobs, scheduler)]
     _start(store, figures)
     done = _done(store)
-    todo = [j for j, key in zip(jobs, map(store.key, wanted)) if key not in done]
+    todo = [j for j, key in zip(jobs, wanted) if key not in done]
     how = dict(costs=workers == 1 and not scheduler, figure=bool(figures),
                away=bool(scheduler))
     claims = {}
@@ -248,13 +236,12 @@ def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None):
                     steps.update()
         finally:
             for lock in claims.values(): release(lock)
-    keys, wanted = [store.key(r) for r in store.rows()], {store.key(w) for w in wanted}
-    if left := len(wanted - set(keys)):
+    keys = [store.key(row) for row in store.rows()]
+    if left := len(set(wanted) - set(keys)):
         warnings.warn(f"{left} jobs are left to another run that writes to {store.path}",
                       stacklevel=2)
     return store.frame()[[k in wanted for k in keys]].reset_index(drop=True)
 
-# %% ../nbs/42_benchmark.ipynb #200905b5
 def _checked(jobs, scheduler):
     "The identities of `jobs`; an `AnomalyError` says what cannot work."
     if not scheduler:
@@ -356,10 +343,9 @@ def _in_turn(device, number):
 def summary(frame):
     "Mean over seeds of each configuration, the spread of image AUROC, and the cost."
     ok = frame[frame.status == "ok"].copy()
-    n = ok.n_train + ok.n_test_good + ok.n_test_bad
     tests = ok.n_test_good + ok.n_test_bad
     ok["times_backbone"] = (ok.fit_seconds * 1e3 + tests * ok.predict_ms_per_image) / (
-        n * ok.backbone_ms_per_image)
+        (ok.n_train + tests) * ok.backbone_ms_per_image)
     by = ["category", "model", "backbone", "weights", "size", "config"]
     same = [k for k in KEY if k not in (*by, "seed")]    # names alone can be of two things
     groups = ok.groupby(by + same, sort=False)
@@ -405,7 +391,6 @@ def demo(out="out", n_train=60, n_good=20, n_bad=8, size=128):
     print(f"\n{page} shows a picture of each defect kind with its map")
     return frame
 
-# %% ../nbs/42_benchmark.ipynb #edffea67
 def _page(frame, table, out):
     "The HTML page of `demo`."
     figures = "".join(

@@ -7,7 +7,7 @@ __all__ = ['MODELS', 'settings', 'new_folder', 'may_write', 'data_make', 'data_c
            'grid_jobs', 'run_benchmark', 'table', 'demo', 'train_backbone', 'parser', 'main']
 
 # %% ../nbs/44_cli.ipynb #949c2922
-import argparse, csv, json, os, sys
+import argparse, csv, inspect, json, os, sys
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,6 @@ from pathlib import Path
 def settings(model, pairs=(), preset=None):
     """Arguments for `model` from a preset name and "MODEL.ARG=VALUE" texts; texts for
     other models are left alone. `ArgumentError` names what exists."""
-    from inspect import signature
     from anomaly_nb.files import ArgumentError
     from anomaly_nb.models import by_name
     cls = by_name(model)
@@ -24,7 +23,8 @@ def settings(model, pairs=(), preset=None):
         raise ArgumentError(f"{model} has no preset {preset!r}; it has "
                             f"{', '.join(cls.presets) or 'none'}")
     chosen = dict(cls.presets[preset]) if preset else {}
-    names = [n for n in signature(cls).parameters if n not in ("backbone", "weights", "seed")]
+    names = [n for n in inspect.signature(cls).parameters
+             if n not in ("backbone", "weights", "seed")]
     for pair in pairs:
         left, eq, value = pair.partition("=")
         target, dot, name = left.rpartition(".")
@@ -63,12 +63,12 @@ def new_folder(out):
 def may_write(path):
     """`path` as an absolute one, its folder made; `FileError` where a detector cannot be
     written to it or something else than one is there."""
-    from anomaly_nb.detector import read_header
+    from anomaly_nb import detector
     from anomaly_nb.files import FileError
     path = Path(path).expanduser().absolute()
     if path.is_dir(): raise FileError(f"{path} is a folder; name a file in it")
     if os.path.lexists(path):
-        try: read_header(path)
+        try: detector.read_header(path)
         except FileError as e:
             raise FileError(f"{path} is there and is no detector of ours ({e}); name "
                             "another file") from None
@@ -81,12 +81,9 @@ def may_write(path):
 # %% ../nbs/44_cli.ipynb #ab3b7178
 def data_make(a):
     "Draw the synthetic set into a folder."
-    from anomaly_nb.data import MVTec
-    from anomaly_nb.synthetic import write
-    counts = {k: v for k, v in (("n_train", a.train), ("n_good", a.good),
-                                ("n_bad", a.bad)) if v is not None}
-    root = write(a.folder, size=a.size, seed=a.seed, progress=_bars(a), **counts)
-    print(f"{root}: {', '.join(MVTec.categories(root))}")
+    from anomaly_nb.synthetic import CATEGORIES, write
+    root = write(a.folder, CATEGORIES, a.train, a.good, a.bad, a.size, a.seed, _bars(a))
+    print(f"{root}: {', '.join(sorted(CATEGORIES))}")
 
 def data_check(a):
     "Count the pictures of a set and list its problems; exit status 1 if there are any."
@@ -103,39 +100,33 @@ def _bars(a):
 def train(a):
     "Fit a detector on one category and save it."
     from filelock import FileLock, Timeout
-    from anomaly_nb.benchmark import Job
-    from anomaly_nb.data import MVTec
-    from anomaly_nb.detector import conformal_threshold
-    from anomaly_nb.files import FileError, pick_device
-    out, device = may_write(a.out), pick_device(a.device)
-    data = MVTec(a.data, a.category, a.size, holdout=a.calibrate)
-    if a.calibrate: conformal_threshold(range(len(data.holdout)), a.fpr)     # enough?
-    det = Job(a.data, a.category, a.model, a.backbone, a.weights, a.size, a.seed,
-              settings(a.model, a.set, a.preset)).detector()
+    from anomaly_nb import benchmark, data, detector, files
+    out, device = may_write(a.out), files.pick_device(a.device)
+    good = data.MVTec(a.data, a.category, a.size, holdout=a.calibrate)
+    if a.calibrate: detector.conformal_threshold(range(len(good.holdout)), a.fpr)  # enough?
+    det = benchmark.Job(a.data, a.category, a.model, a.backbone, a.weights, a.size, a.seed,
+                        settings(a.model, a.set, a.preset)).detector()
     checkpoint, lock = Path(f"{out}.training"), FileLock(f"{out}.lock", timeout=0)
     try: lock.acquire()
-    except Timeout: raise FileError(f"another run is training {out}; name another file") from None
+    except Timeout: raise files.FileError(
+        f"another run is training {out}; name another file") from None
     try:
-        det.fit(data.train, device=device, progress=_bars(a), checkpoint=checkpoint)
+        det.fit(good.train, device=device, progress=_bars(a), checkpoint=checkpoint)
         try:
-            if a.calibrate: det.calibrate(data.holdout, a.fpr, progress=_bars(a))
+            if a.calibrate: det.calibrate(good.holdout, a.fpr, progress=_bars(a))
         finally: det.save(out)
         checkpoint.unlink(missing_ok=True)
-    finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
+    finally: files.release(lock)
     limit = "no threshold" if det.threshold is None else f"threshold {det.threshold:.6g}"
-    if not a.quiet: print(f"{out}: {a.model} on {len(data.train)} pictures, {limit}")
+    if not a.quiet: print(f"{out}: {a.model} on {len(good.train)} pictures, {limit}")
 
 # %% ../nbs/44_cli.ipynb #e2b6db6b
 def predict(a):
     "Score pictures with a saved detector: scores.csv and a heat map a picture."
-    from anomaly_nb.data import pictures_from
-    from anomaly_nb.detector import load
-    from anomaly_nb.models import by_name
-    if a.model: by_name(a.model)                     # your own class, imported by its name
-    det = load(a.detector, a.device)
-    pictures, failed = pictures_from(a.paths, det.input_size), []
+    from anomaly_nb import data, detector, models
+    if a.model: models.by_name(a.model)              # your own class, imported by its name
+    det = detector.load(a.detector, a.device)
+    pictures, failed = data.pictures_from(a.paths, det.input_size), []
     with new_folder(a.out) as part:
         paths = _score(det, pictures, part, failed, a)
         if not a.no_maps: _heat_maps(part, paths, det.input_size)
@@ -143,42 +134,33 @@ def predict(a):
     for _, why in failed: print(f"not scored: {why}", file=sys.stderr)
     return 1 if failed else 0
 
-# %% ../nbs/44_cli.ipynb #86b5a3a7
 def _score(det, pictures, part, failed, a):
     "Write scores.csv and, parked in one file, the maps; the paths of the scored pictures."
     paths, maps = [], None if a.no_maps else "input"
     with open(part / "scores.csv", "w", newline="", encoding="utf-8",
               errors="surrogateescape") as f, open(part / ".maps", "wb") as parked:
-        rows = csv.writer(f)
-        rows.writerow(["path", "score", "is_anomalous", "threshold", "error"])
-        batches = det.predict_batches(pictures, maps=maps, progress=_bars(a), failed=failed)
-        for p in batches:
-            for r in p.frame().itertuples():
-                rows.writerow([r.path, repr(r.score), _text(r.is_anomalous),
-                               _text(r.threshold), ""])
+        rows = csv.DictWriter(f, ["path", "score", "is_anomalous", "threshold", "error"],
+                              extrasaction="ignore")         # None is written as nothing
+        rows.writeheader()
+        for p in det.predict_batches(pictures, maps=maps, progress=_bars(a), failed=failed):
+            rows.writerows(p.frame().to_dict("records"))
             if p.maps is not None: parked.write(p.maps.numpy().astype("float32").tobytes())
             paths += p.paths
             f.flush()
-        for path, why in failed: rows.writerow([path, "", "", "", " ".join(why.split())])
+        rows.writerows(dict(path=p, error=" ".join(why.split())) for p, why in failed)
     return paths
 
-def _text(value):
-    "A cell: nothing for None."
-    return "" if value is None else repr(value)
-
-# %% ../nbs/44_cli.ipynb #29d3aa3f
 def _heat_maps(part, paths, size):
     "Draw the parked maps over their pictures, on one scale, and remove the parking file."
     import numpy as np
-    from anomaly_nb.data import read_image, resize_image
-    from anomaly_nb.viz import overlay, save_png
+    from anomaly_nb import data, viz
     parked = part / ".maps"
     if parked.stat().st_size:
         maps = np.memmap(parked, "float32", "r", shape=(len(paths), *size))
         low, high = float(maps.min()), float(maps.max())
         for path, name, amap in zip(paths, heat_map_names(paths), maps):
-            image = resize_image(read_image(path), size)
-            save_png(part / name, overlay(image, np.array(amap), low, high))
+            image = data.resize_image(data.read_image(path), size)
+            viz.save_png(part / name, viz.overlay(image, np.array(amap), low, high))
         del maps
     parked.unlink()
 
@@ -197,7 +179,7 @@ def grid_jobs(a):
     "The jobs of models x backbones x categories x seeds."
     from anomaly_nb.benchmark import Job
     from anomaly_nb.data import MVTec
-    from anomaly_nb.models import MODELS, by_name
+    from anomaly_nb.models import by_name
     known = MVTec.categories(a.data)
     categories = known if a.category == "all" else a.category.split(",")
     names = list(MODELS) if a.model == "all" else a.model.split(",")
@@ -229,18 +211,15 @@ def _failures(frame):
 def table(a):
     "Set results beside the published MVTec AD tables."
     import pandas as pd
-    from anomaly_nb import published
-    from anomaly_nb.benchmark import Results
-    from anomaly_nb.files import ArgumentError, FileError
-    from anomaly_nb.models import MODELS
-    files = [Results(f) for f in a.results]
-    for f in files:
-        if not f.path.is_file(): raise FileError(f"{f.path} does not exist")
-    both = published.compare(pd.concat([f.frame() for f in files], ignore_index=True))
+    from anomaly_nb import benchmark, files, published
+    results = [benchmark.Results(f) for f in a.results]
+    for r in results:
+        if not r.path.is_file(): raise files.FileError(f"{r.path} does not exist")
+    both = published.compare(pd.concat([r.frame() for r in results], ignore_index=True))
     measured = both[(both.run != "") & both.model.isin(MODELS)]
     if a.model == "measured" and measured.empty:
-        raise ArgumentError("none of the rows is of one of the eight models; "
-                            "--model all shows what is published")
+        raise files.ArgumentError("none of the rows is of one of the eight models; "
+                                  "--model all shows what is published")
     names = measured.model.unique() if a.model == "measured" else (
         list(MODELS) if a.model == "all" else a.model.split(","))
     written = getattr(published, f"as_{a.format}")
@@ -274,8 +253,8 @@ def parser():
     make.add_argument("folder")
     make.add_argument("--size", type=int, default=256)
     make.add_argument("--seed", type=int, default=0)
-    for name in ("train", "good", "bad"):
-        make.add_argument(f"--{name}", type=int, help="number of pictures")
+    for name, n in (("train", 80), ("good", 30), ("bad", 12)):
+        make.add_argument(f"--{name}", type=int, default=n, help=f"pictures ({n})")
     _command(data, "check", data_check).add_argument("folder")
     _add_models(subs)
     _add_others(subs)
@@ -292,7 +271,6 @@ def _seeds(text):
     "0,1,2 as numbers."
     return [int(s) for s in text.split(",")]
 
-# %% ../nbs/44_cli.ipynb #c9f59b63
 def _add_models(subs):
     "Add train, benchmark and predict."
     fit = _command(subs, "train", train)
@@ -327,7 +305,6 @@ def _add_models(subs):
     ask.add_argument("--model", help="module:Class of a detector of your own")
     ask.add_argument("--device", default="auto")
 
-# %% ../nbs/44_cli.ipynb #80401a3f
 def _add_others(subs):
     "Add table, demo and pretrain."
     beside = _command(subs, "table", table)

@@ -117,7 +117,6 @@ def stroke(x, y, points, reach=4.0):
     window = np.s_[..., rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1]
     return window, *nearest(x[window], y[window], points.tolist())
 
-# %% ../nbs/95_drawing.ipynb #317ae682
 def nearest(x, y, points):
     "Distance from each (x, y) to a polyline, and the place 0..1 on it that is nearest"
     best, along, n = np.full(x.shape, 1e9, np.float32), np.zeros_like(x), len(points) - 1

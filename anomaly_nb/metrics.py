@@ -9,14 +9,13 @@ __all__ = ['auroc', 'aupr', 'f1_max', 'f1_floor', 'shuffled_percentile', 'auroc_
 # %% ../nbs/04_metrics.ipynb #d05abbcf
 from dataclasses import dataclass
 from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import torch
-from fastcore.basics import patch
 from scipy import ndimage
 
 from .data import DataError
-
 from .files import ArgumentError
 
 # %% ../nbs/04_metrics.ipynb #9d16748d
@@ -45,20 +44,25 @@ def _auroc(s: _Steps) -> float:
     return int(twice) / (2 * s.P * s.N)
 
 # %% ../nbs/04_metrics.ipynb #f8e9e156
-def _numbers(x, name: str) -> np.ndarray:
-    "`x` (numpy, torch, list) as a numpy array; `ArgumentError` if not numbers, or NaN."
-    if x is None: raise ArgumentError(f"{name} are missing (None)")
+def as_array(x) -> np.ndarray:
+    "`x` (numpy, torch, list) as a numpy array; half precision becomes float32."
     if isinstance(x, torch.Tensor):
         x = x.detach().cpu()
         x = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
-    try: x = np.asarray(x)
+    x = np.asarray(x)
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+def _numbers(x, name: str) -> np.ndarray:
+    "`as_array`; `ArgumentError` if not numbers, or NaN."
+    if x is None: raise ArgumentError(f"{name} are missing (None)")
+    try: x = as_array(x)
     except (ValueError, TypeError) as e:             # rows of different lengths, say
         raise ArgumentError(f"{name} cannot be one array ({e})") from e
     if x.dtype.kind not in "biuf":
         raise ArgumentError(f"{name} must be numbers, not {x.dtype}")
     if x.dtype.kind == "f" and np.isnan(x).any():
         raise ArgumentError(f"{np.isnan(x).sum()} of {x.size} {name} are NaN")
-    return x.astype(np.float32) if x.dtype == np.float16 else x
+    return x
 
 # %% ../nbs/04_metrics.ipynb #6524fe4c
 def _split(scores, targets, names=("scores", "targets"), unit="picture"):
@@ -66,7 +70,7 @@ def _split(scores, targets, names=("scores", "targets"), unit="picture"):
     scores, targets = _numbers(scores, names[0]), _numbers(targets, names[1])
     if scores.shape != targets.shape:
         raise ArgumentError(f"{names[0]} {scores.shape} and {names[1]} {targets.shape}"
-                         " differ in shape")
+                            " differ in shape")
     anomalous = targets.astype(bool)
     if targets.dtype != bool and not np.array_equal(targets, anomalous):
         raise ArgumentError(f"{names[1]} must be 0 or 1 (or bool)")
@@ -197,7 +201,6 @@ def _pixels(maps, masks) -> tuple[_Steps, np.ndarray]:
     steps = _steps(*_split(maps, masks, ("anomaly maps", "masks"), "pixel"))
     return steps, _region_weights(_numbers(masks, "masks").astype(bool))
 
-# %% ../nbs/04_metrics.ipynb #6843fbd5
 def aupro(maps, masks, fpr_limit=.3) -> float:
     """Area under the per-region-overlap curve for FPR 0..`fpr_limit`, divided by
     `fpr_limit`; exact (Bergmann et al. 2020). `maps` (N, H, W) real numbers, `masks`
@@ -220,7 +223,6 @@ def image_metrics(scores, targets) -> dict[str, float]:
                 image_aupr=_aupr(steps), image_f1=f1, image_f1_threshold=threshold,
                 image_f1_floor=f1_floor(targets))
 
-# %% ../nbs/04_metrics.ipynb #67f427f2
 def pixel_metrics(maps, masks) -> dict[str, float]:
     """Pixel-level metrics of anomaly `maps` (N, H, W) and `masks` (N, H, W) over all
     pixels of all pictures: AUROC, AUPR, F1-max with threshold, and AUPRO (limit 0.3).
@@ -256,36 +258,33 @@ class Predictions:
         "(N,) bool, score >= threshold; None while there is no threshold."
         return None if self.threshold is None else self.scores >= self.threshold
 
-# %% ../nbs/04_metrics.ipynb #845c701c
-@patch
-def metrics(self: Predictions):
-    """Image metrics, and pixel metrics where maps and masks of one size exist, as a dict.
+    def metrics(self):
+        """Image metrics, and pixel metrics where maps and masks of one size exist, a dict.
 
-    `DataError` where the pictures are unlabelled, ValueError where all are of one class.
-    """
-    if self.targets is None:
-        raise DataError("these pictures have no labels, so there is nothing to measure; "
-                        "predict data.test of MVTec(...) or Folder(...)")
-    if isinstance(self.maps, list) and self.masks is not None:
-        raise DataError('the maps have the pictures\' own sizes and the masks do not; '
-                        'predict with maps="input" to measure pixels, or maps=None')
-    rows = image_metrics(self.scores, self.targets)
-    if self.masks is None or self.maps is None: return rows
-    return rows | pixel_metrics(self.maps, self.masks)
+        `DataError` where the pictures are unlabelled, `ArgumentError` where all are of
+        one class.
+        """
+        if self.targets is None:
+            raise DataError("these pictures have no labels, so there is nothing to "
+                            "measure; predict data.test of MVTec(...) or Folder(...)")
+        if isinstance(self.maps, list) and self.masks is not None:
+            raise DataError('the maps have the pictures\' own sizes and the masks do not; '
+                            'predict with maps="input" to measure pixels, or maps=None')
+        rows = image_metrics(self.scores, self.targets)
+        if self.masks is None or self.maps is None: return rows
+        return rows | pixel_metrics(self.maps, self.masks)
 
-# %% ../nbs/04_metrics.ipynb #be4ca1da
-@patch
-def frame(self: Predictions):
-    "A DataFrame, a row a picture: path, defect, target, score, threshold, is_anomalous."
-    known = dict(path=self.paths, defect=self.defects, target=self.targets,
-                 score=self.scores, threshold=self.threshold, is_anomalous=self.is_anomalous)
-    listed = lambda v: v.tolist() if isinstance(v, torch.Tensor) else v
-    return pd.DataFrame({k: listed(v) for k, v in known.items()}, index=range(len(self)))
+    def frame(self):
+        "DataFrame, a row a picture: path, defect, target, score, threshold, is_anomalous."
+        known = dict(path=self.paths, defect=self.defects, target=self.targets,
+                     score=self.scores, threshold=self.threshold,
+                     is_anomalous=self.is_anomalous)
+        listed = lambda v: v.tolist() if isinstance(v, torch.Tensor) else v
+        return pd.DataFrame({k: listed(v) for k, v in known.items()}, range(len(self)))
 
-@patch
-def by_defect(self: Predictions):
-    "Image AUROC of each kind of defect against the normal pictures, as a dict."
-    kinds = sorted({d for d, t in zip(self.defects, self.targets) if t})
-    normal = self.targets == 0
-    of = {k: normal | torch.tensor([d == k for d in self.defects]) for k in kinds}
-    return {k: auroc(self.scores[i], self.targets[i]) for k, i in of.items()}
+    def by_defect(self):
+        "Image AUROC of each kind of defect against the normal pictures, as a dict."
+        kinds = sorted({d for d, t in zip(self.defects, self.targets) if t})
+        normal = self.targets == 0
+        of = {k: normal | torch.tensor([d == k for d in self.defects]) for k in kinds}
+        return {k: auroc(self.scores[i], self.targets[i]) for k, i in of.items()}

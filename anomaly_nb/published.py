@@ -72,7 +72,6 @@ def compare(rows, cells=None):
     both["difference"] = both.measured - both.published
     return both.fillna({"run": "", "source": ""})
 
-# %% ../nbs/41_published.ipynb #c51e4081
 def _runs(rows):
     "(rows of a run, its name): weights and size, and what else tells it from the others."
     hashes = rows.groupby(["backbone", "weights"]).weights_sha256.transform("nunique")
@@ -109,6 +108,7 @@ def table(compared, model):
     "difference"; "floor" below F1: what calling every picture defective would reach.
     """
     mine, lines = compared[compared.model == model], {}
+    floor = compared[compared.model == "all_positive"].set_index("category").published
     if mine.empty:
         raise ArgumentError(f"no numbers of {model!r}; there are some of "
                          f"{', '.join(compared.model.unique())}")
@@ -122,14 +122,10 @@ def table(compared, model):
                 lines[name, backbone, run, "measured"] = r.measured
                 lines[name, backbone, run, "difference"] = r.difference
         if metric == "image_f1" and len(part):
-            lines[name, "", "", "floor"] = _floor(compared)
+            lines[name, "", "", "floor"] = floor
     order = ["average", *CATEGORIES]
     made = pd.DataFrame(lines).T.reindex(columns=order).astype(float)
     return made.rename_axis(index=["metric", "backbone", "run", "line"])
-
-def _floor(compared):
-    floor = compared[compared.model == "all_positive"]
-    return floor.set_index("category").published
 
 # %% ../nbs/41_published.ipynb #3a876ba5
 def as_text(table):
@@ -151,7 +147,6 @@ def as_html(table):
                         f'{v:+.3f}</span>')
     return _texts(table, tinted).to_html(escape=False, border=0)
 
-# %% ../nbs/41_published.ipynb #f46cff40
 def _texts(table, difference):
     "Values as texts of three digits, blanks empty; `difference` writes the differences."
     written = lambda lines, how: lines.map(lambda v: "" if pd.isna(v) else how(v))

@@ -10,6 +10,7 @@ __all__ = ['NORMAL', 'ANOMALOUS', 'PALETTE', 'MAP_COLOURS', 'NotebookFigure', 'n
 # %% ../nbs/05_viz.ipynb #38336fe0
 import io, math, zlib
 from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -19,8 +20,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image
+
 from .files import ArgumentError
-from .metrics import aupr, auroc, f1_floor, f1_max
+from .metrics import as_array, aupr, auroc, f1_floor, f1_max
+from .reading import printable
 
 # %% ../nbs/05_viz.ipynb #1e9f5bf4
 class NotebookFigure(Figure):
@@ -36,7 +39,6 @@ class NotebookFigure(Figure):
         from IPython.display import Image as Shown, display     # only notebooks need it
         display(Shown(self._repr_png_()))
 
-# %% ../nbs/05_viz.ipynb #664a8a43
 def new_figure(width=4.0, height=3.0, nrows=1, ncols=1, **kwargs):
     """A `NotebookFigure` of `width` x `height` inches at 80 dpi, and its axes.
     `kwargs` go to `Figure.subplots`. Matplotlib draws up to 65,535 pixels each way."""
@@ -51,18 +53,11 @@ NORMAL, ANOMALOUS = "#0072B2", "#D55E00"     # from Okabe and Ito's palette
 PALETTE = (NORMAL, ANOMALOUS, "#009E73", "#CC79A7", "#56B4E9", "#000000")
 MAP_COLOURS = "inferno"                      # even steps in lightness
 
-# %% ../nbs/05_viz.ipynb #c1af2c73
-def _array(x) -> np.ndarray:
-    "`x` as a numpy array on the CPU; half precision becomes float32"
-    if not hasattr(x, "detach"): return np.asarray(x)
-    x = x.detach().cpu()
-    return (x.float() if x.is_floating_point() else x).numpy()
-
 # %% ../nbs/05_viz.ipynb #0b98b47a
 def as_image(x) -> np.ndarray:
     """A copy of `x` as (H, W, 3), uint8 in 0..255 or float in [0, 1].
     `x`: tensor (3, H, W) or (1, H, W), array (H, W, 3), or either (H, W)."""
-    a = _array(x)
+    a = as_array(x)
     if a.ndim == 3 and hasattr(x, "detach"): a = np.moveaxis(a, 0, -1)
     if a.ndim == 2: a = a[..., None]
     if (a.ndim != 3 or a.shape[-1] not in (1, 3) or not a.size
@@ -80,7 +75,7 @@ def as_image(x) -> np.ndarray:
 # %% ../nbs/05_viz.ipynb #3c7ff34d
 def _map(amap, name="the map") -> np.ndarray:
     "`amap` as a float64 array (H, W); `ArgumentError` where a value is NaN or infinite"
-    a = _array(amap).astype(float)
+    a = as_array(amap).astype(float)
     if a.ndim != 2: raise ArgumentError(f"one anomaly map is (H, W); got {a.shape}")
     bad = int((~np.isfinite(a)).sum())
     if bad: raise ArgumentError(f"{bad} of {a.size} values of {name} are not finite")
@@ -114,15 +109,10 @@ def _titles(titles, n: int) -> list[str]:
     if len(titles) != n: raise ArgumentError(f"{len(titles)} titles for {n} pictures")
     return [_text(t) for t in titles]
 
-def _utf8(name) -> str:
-    "`name` as a text that can be written: a byte of a name that is no UTF-8 as \\udc.."
-    return str(name).encode("utf-8", "backslashreplace").decode()
-
 def _text(name) -> str:
     "`name` as matplotlib draws it letter by letter, a dollar sign too"
-    return _utf8(name).replace("$", r"\$")
+    return printable(str(name)).replace("$", r"\$")
 
-# %% ../nbs/05_viz.ipynb #5e6c9ef1
 def show_images(images, titles=None, ncols=None, cmap=None, suptitle=None, scale=2.0):
     """Figure with a grid of pictures, each `scale` inches wide, `ncols` in a row.
     With `cmap`, those of shape (H, W) are maps of any finite values: one colour scale
@@ -159,7 +149,7 @@ def _checked(images, maps, masks):
     "Lists of pictures, maps and masks (or None) of equal length and equal (H, W)"
     images = [as_image(x) for x in images]
     maps = [_map(m, f"map {i}") for i, m in enumerate(maps)]
-    masks = [None if m is None else _array(m).astype(bool)
+    masks = [None if m is None else as_array(m).astype(bool)
              for m in ([None] * len(images) if masks is None else masks)]
     if not len(images) == len(maps) == len(masks) > 0:
         raise ArgumentError(f"{len(images)} pictures, {len(maps)} maps, "
@@ -197,7 +187,7 @@ def show_maps(images, maps, masks=None, titles=None, vmin=None, vmax=None):
 # %% ../nbs/05_viz.ipynb #87e4ec4b
 def _scored(scores, targets):
     "Arrays (N,) of finite float64 scores and bool targets; `ArgumentError` otherwise"
-    scores, targets = _array(scores).astype(float), _array(targets)
+    scores, targets = as_array(scores).astype(float), as_array(targets)
     if scores.ndim != 1 or scores.shape != targets.shape or not scores.size:
         raise ArgumentError(f"scores {scores.shape} and targets {targets.shape}: "
                             "both must be (N,), with N of 1 or more")
@@ -212,13 +202,6 @@ def _bins(scores, n=25) -> np.ndarray:
     size = max(-low, high, 1e-200)
     if high - low <= 1e-12 * size: low, high = low - size / 2, high + size / 2
     return np.linspace(low, high, n + 1)
-
-def _strip(ax, scores, bad, y) -> None:
-    "A dot per picture around height `y`; the spread is fixed, not random"
-    for flag, colour, marker in ((False, NORMAL, "o"), (True, ANOMALOUS, "x")):
-        s = scores[bad == flag]
-        height = y + 0.5 * ((np.arange(len(s)) * 0.618) % 1 - 0.5)
-        ax.scatter(s, height, s=14, c=colour, marker=marker, linewidths=1, alpha=0.8)
 
 # %% ../nbs/05_viz.ipynb #fb4d91cd
 def plot_scores(scores, targets, threshold=None, defects=None):
@@ -235,12 +218,16 @@ def plot_scores(scores, targets, threshold=None, defects=None):
     fig, (top, low) = new_figure(6.5, 2.2 + 0.4 * len(names), 2, 1, sharex=True,
                                  height_ratios=(1.5, 0.4 * len(names)))
     bins = _bins(scores)
-    for b, name, colour in ((False, "normal", NORMAL), (True, "anomalous", ANOMALOUS)):
+    for b, name, colour, marker in ((False, "normal", NORMAL, "o"),
+                                    (True, "anomalous", ANOMALOUS, "x")):
         top.hist(scores[bad == b], bins, color=colour, alpha=0.6, label=name)
+        for y, kind in enumerate(names):
+            s = scores[(bad == b) & (kinds == kind)]
+            height = y + 0.5 * ((np.arange(len(s)) * 0.618) % 1 - 0.5)   # not random
+            low.scatter(s, height, s=14, c=colour, marker=marker, linewidths=1, alpha=0.8)
     labels = []
-    for y, name in enumerate(names):
+    for name in names:
         s = scores[kinds == name]
-        _strip(low, s, bad[kinds == name], y)
         part = "" if threshold is None else f"{(s >= threshold).sum()} of "
         labels.append(f"{name} ({part}{len(s)})")
     low.set(yticks=range(len(names)), yticklabels=labels, xlabel="image score",
@@ -252,40 +239,32 @@ def plot_scores(scores, targets, threshold=None, defects=None):
     top.legend(fontsize=9)
     return fig
 
-# %% ../nbs/05_viz.ipynb #d2cfcadf
-def _roc(ax, scores, bad, flagged) -> None:
-    "ROC curve with the point of the labels `flagged`"
-    from sklearn.metrics import roc_curve            # slow to import: only for a curve
-    fpr, tpr, _ = roc_curve(bad, scores, drop_intermediate=False)
-    ax.plot(fpr, tpr, color=NORMAL, label=f"AUROC {auroc(scores, bad):.3f}")
-    ax.plot([0, 1], [0, 1], "k:", lw=1, label="chance 0.500")
-    ax.plot(flagged[~bad].mean(), flagged[bad].mean(), "o", c=ANOMALOUS, label="F1-max")
-    ax.set(xlabel="normal pictures flagged (FPR)", ylabel="anomalous ones found (TPR)",
-           title="ROC")
-
-# %% ../nbs/05_viz.ipynb #deda3c04
-def _pr(ax, scores, bad, flagged, f1) -> None:
-    "Precision-recall curve in steps: between two thresholds there is no model"
-    from sklearn.metrics import precision_recall_curve
-    precision, recall, _ = precision_recall_curve(bad, scores)
-    ax.plot(recall, precision, color=NORMAL, drawstyle="steps-post",
-            label=f"AUPR {aupr(scores, bad):.3f}")
-    ax.axhline(bad.mean(), color="k", ls=":", lw=1, label=f"chance {bad.mean():.3f}")
-    ax.plot(flagged[bad].mean(), bad[flagged].mean(), "o", c=ANOMALOUS,
-            label=f"F1-max {f1:.3f}, floor {f1_floor(bad):.3f}")
-    ax.set(xlabel="anomalous ones found (recall)", ylabel="precision",
-           title="precision-recall")
-
 # %% ../nbs/05_viz.ipynb #e49cc4f5
 def plot_curves(scores, targets):
     """Figure: ROC and precision-recall curve of image scores (N,), with chance lines
     and the operating point of F1-max (labels are scores >= its threshold)."""
+    from sklearn.metrics import precision_recall_curve, roc_curve      # slow to import
     scores, bad = _scored(scores, targets)
     f1, threshold = f1_max(scores, bad)
     flagged = scores >= threshold
+    found = flagged[bad].mean()
     fig, (left, right) = new_figure(8.5, 3.9, 1, 2)
-    _roc(left, scores, bad, flagged)
-    _pr(right, scores, bad, flagged, f1)
+
+    fpr, tpr, _ = roc_curve(bad, scores, drop_intermediate=False)
+    left.plot(fpr, tpr, color=NORMAL, label=f"AUROC {auroc(scores, bad):.3f}")
+    left.plot([0, 1], [0, 1], "k:", lw=1, label="chance 0.500")
+    left.plot(flagged[~bad].mean(), found, "o", c=ANOMALOUS, label="F1-max")
+    left.set(xlabel="normal pictures flagged (FPR)", ylabel="anomalous ones found (TPR)",
+             title="ROC")
+
+    precision, recall, _ = precision_recall_curve(bad, scores)
+    right.plot(recall, precision, color=NORMAL, label=f"AUPR {aupr(scores, bad):.3f}",
+               drawstyle="steps-post")         # between two thresholds there is no model
+    right.axhline(bad.mean(), color="k", ls=":", lw=1, label=f"chance {bad.mean():.3f}")
+    right.plot(found, bad[flagged].mean(), "o", c=ANOMALOUS,
+               label=f"F1-max {f1:.3f}, floor {f1_floor(bad):.3f}")
+    right.set(xlabel="anomalous ones found (recall)", ylabel="precision",
+              title="precision-recall")
     for ax in (left, right):
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         ax.legend(fontsize=9, loc="lower right" if ax is left else "lower left")
@@ -295,19 +274,19 @@ def plot_curves(scores, targets):
 def _cell(value) -> str:
     "Text of a table cell: floats with 3 decimals, missing values blank"
     if np.ndim(value) == 0 and pd.isna(value): return ""
-    return f"{value:.3f}" if isinstance(value, (float, np.floating)) else _utf8(value)
+    real = isinstance(value, (float, np.floating))
+    return f"{value:.3f}" if real else printable(str(value))
 
 def _shade(value) -> str:
     "CSS for an AUROC: white at 0.5 and below, blue at 1"
     if pd.isna(value): return ""
     return f"background-color: rgba(0, 114, 178, {min(max(value - 0.5, 0), 0.5):.2f})"
 
-# %% ../nbs/05_viz.ipynb #f13ae9fe
 def metric_table(rows, columns=None):
     """pandas Styler of `rows` (a DataFrame or a list of dicts); its frame is `.data`.
     `columns`: names to show, in order; one that no row has stays blank."""
     frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    uuid = f"{zlib.crc32(_utf8(frame.to_csv()).encode()):08x}"     # no random ids
+    uuid = f"{zlib.crc32(printable(frame.to_csv()).encode()):08x}"     # no random ids
     style = frame.style.set_uuid(uuid).format(_cell)
     shaded = [c for c in frame.columns if str(c).endswith("auroc")]
     if shaded: style = style.map(_shade, subset=shaded)
@@ -317,7 +296,7 @@ def metric_table(rows, columns=None):
 def draw_boxes(image, boxes, labels=None, scale=4.0):
     """Figure: a picture, `scale` inches wide, with boxes (n, 4) of (x0, y0, x1, y1).
     Pixel i covers i to i + 1; a box may leave the picture. `labels`: n strings."""
-    image, boxes = as_image(image), np.asarray(_array(boxes), float)
+    image, boxes = as_image(image), np.asarray(as_array(boxes), float)
     if (boxes.ndim != 2 or boxes.shape[1] != 4 or not boxes.size
             or not np.isfinite(boxes).all()):
         raise ArgumentError(f"boxes must be (n, 4) numbers, got {boxes.shape}")
@@ -339,7 +318,7 @@ def draw_boxes(image, boxes, labels=None, scale=4.0):
 # %% ../nbs/05_viz.ipynb #15e89caa
 def show_channels(fmap, n=8):
     "Figure with `n` evenly spaced channels of a feature map (C, H, W), one scale"
-    a = _array(fmap)
+    a = as_array(fmap)
     if a.ndim != 3: raise ArgumentError(f"one feature map is (C, H, W); got {a.shape}")
     picks = np.linspace(0, len(a) - 1, min(n, len(a))).round().astype(int)
     return show_images(a[picks], [f"channel {i}" for i in picks], cmap="viridis")
@@ -348,13 +327,13 @@ def show_channels(fmap, n=8):
 def plot_ellipse(ax, mean, cov, r=2, **kwargs) -> Ellipse:
     """Draw on `ax` the points at Mahalanobis distance `r` from `mean` (2,) under the
     covariance `cov` (2, 2); returns the `Ellipse`, to which `kwargs` go."""
-    values, vectors = np.linalg.eigh(_array(cov))         # eigenvalues rise
+    values, vectors = np.linalg.eigh(as_array(cov))         # eigenvalues rise
     if not values[0] >= -1e-9 * values[1]:                # a line may have -1e-17
         raise ArgumentError(f"covariance has an eigenvalue {values[0]:.3g}")
     angle = np.degrees(np.arctan2(*vectors[::-1, 1]))     # of the long axis
     short, long = 2 * r * np.sqrt(values.clip(0))
     style = dict(fill=False, ec=NORMAL, lw=1.5) | kwargs
-    patch = ax.add_patch(Ellipse(_array(mean), long, short, angle=angle, **style))
+    patch = ax.add_patch(Ellipse(as_array(mean), long, short, angle=angle, **style))
     ax.autoscale_view()
     return patch
 
@@ -367,7 +346,7 @@ def plot_sweep(x, ys, xlabel, ylabel, labels=None, logx=False):
     if not x: raise ArgumentError("no points to draw")
     fig, ax = new_figure(5, 3.2)
     for i, (y, label) in enumerate(zip(curves, _titles(labels, len(curves)))):
-        y = _array(y).astype(float)
+        y = as_array(y).astype(float)
         if y.ndim not in (1, 2) or len(y) != len(x):
             raise ArgumentError(f"ys {y.shape}: must be ({len(x)}[, seeds])")
         y, colour = y.reshape(len(x), -1), PALETTE[i % len(PALETTE)]
