@@ -78,6 +78,13 @@ class Detector(nn.Module):
         tensors = chain(self.buffers(), self.parameters(), [torch.empty(0)])
         return next(tensors).device
 
+    def observe(self, images):
+        "What `score` is given of pictures: the backbone's feature maps, or the pictures."
+        return self.features(images) if self.features else images
+
+    def prepare(self):
+        "Called after fit and load: make what the score needs and can be derived again."
+
 # %% ../nbs/06_detector.ipynb #d9f27cdd
 @patch
 def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
@@ -99,10 +106,12 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
         raise DataError(f"{pictures.targets.sum()} of the {len(pictures)} training pictures "
                         "are anomalous; a detector learns from normal ones: data.train")
     self.progress = progress
-    before, where = _copied(self), self.device
+    before = {k: v.copy() if isinstance(v, (dict, list)) else v
+              for k, v in self.__dict__.items()}         # modules and tensors are shared
+    where = self.device
     try:
         self.input_size = self.threshold = self.calibration = None
-        with seeded(self.seed), _full_precision(device):
+        with seeded(self.seed), torch.autocast(device.type, enabled=False):
             self.to(device)._fit(pictures, batch_size, checkpoint)
         self._refuse_unsaved(before)
         self.input_size = tuple(pictures.size)
@@ -113,20 +122,6 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
         self.to(where)
         raise
     return self
-
-# %% ../nbs/06_detector.ipynb #89f81cbd
-def _copied(detector):
-    "All that belongs to a detector itself; modules and tensors are shared."
-    return {k: v.copy() if isinstance(v, (dict, list)) else v
-            for k, v in detector.__dict__.items()}
-
-def _full_precision(device):
-    "Within it nothing is computed in lower precision, whatever stands around it."
-    return torch.autocast(torch.device(device).type, enabled=False)
-
-@patch
-def prepare(self: Detector):
-    "Called after fit and load: make what the score needs and can be derived again."
 
 @patch
 def _refuse_unsaved(self: Detector, before):
@@ -140,24 +135,19 @@ def _refuse_unsaved(self: Detector, before):
 
 # %% ../nbs/06_detector.ipynb #eacf674b
 @patch
-def forward(self: Detector, images):
+def forward(self: Detector, images, paths=None):
     """RGB pictures (B, 3, H, W), floats in [0, 1] -> scores (B,), maps (B, H, W) or None.
 
     `NotFitted` before `fit`, `ArgumentError` for another shape than at fit and where a
-    score is NaN.
+    score is NaN; with `paths` it names the picture.
     """
-    return self._scored(images)
-
-@patch
-def _scored(self: Detector, images, paths=None):
-    "`forward`; with `paths` an error names the picture."
     if torch.compiler.is_compiling():            # being exported
         return self.score(self.observe(images), self.input_size)
     self._refuse_unfitted()
     if images.ndim != 4 or tuple(images.shape[1:]) != (3, *self.input_size):
         raise ArgumentError(f"expected pictures (B, 3, {self.input_size[0]}, "
                             f"{self.input_size[1]}) as at fit, got {tuple(images.shape)}")
-    with _full_precision(images.device):
+    with torch.autocast(images.device.type, enabled=False):
         scores, maps = self.score(self.observe(images), self.input_size)
     _refuse_nan([scores] if maps is None else [scores, maps], paths)
     return scores, maps
@@ -167,16 +157,11 @@ def _refuse_unfitted(self: Detector):
     if self.input_size is None:
         raise NotFitted(f"{type(self).__name__} is not fitted: call fit(data.train)")
 
-@patch
-def observe(self: Detector, images):
-    "What `score` is given of pictures: the backbone's feature maps, or the pictures."
-    return self.features(images) if self.features else images
-
 def _refuse_nan(tensors, paths=None):
     "`ArgumentError` where a number of a picture is NaN; it names the picture."
     for t in tensors:
         if t.sum().isfinite(): continue          # one look; infinities add up to NaN, too
-        bad = t.flatten(1).isnan().any(1) if t.ndim > 1 else t.isnan()
+        bad = t.isnan().reshape(len(t), -1).any(1)
         if bad.any():
             i = int(bad.nonzero()[0])
             raise ArgumentError(f"{paths[i] if paths else f'picture {i} of its batch'} gives "
@@ -211,7 +196,7 @@ def predict_batches(self: Detector, data, batch_size=32, maps="input", progress=
     with bar(batches, math.ceil(len(pictures) / batch_size), "predict", progress) as steps:
         for b in steps:
             with torch.inference_mode():
-                scores, grid = self._scored(b.images.to(self.device), b.paths)
+                scores, grid = self(b.images.to(self.device), b.paths)
             yield Predictions(scores.cpu(), _at_size(grid, b, maps), b.targets, b.masks,
                               b.paths, b.defects, self.threshold)
 
@@ -226,14 +211,11 @@ def predict(self: Detector, data, batch_size=32, maps="input", progress=True,
     return Predictions(**{f.name: _join([getattr(p, f.name) for p in parts])
                           for f in fields(Predictions)})
 
-# %% ../nbs/06_detector.ipynb #1807f4f4
 def _join(values):
     "One value for a field of several `Predictions`."
-    if isinstance(values[0], torch.Tensor):
-        return torch.cat(values)
-    if isinstance(values[0], list):
-        return sum(values, [])
-    return values[0]
+    first = values[0]
+    if isinstance(first, torch.Tensor): return torch.cat(values)
+    return sum(values, []) if isinstance(first, list) else first
 
 # %% ../nbs/06_detector.ipynb #14fda218
 def _at_size(maps, batch, which):
@@ -255,7 +237,6 @@ def observations(detector, batches):
         _refuse_nan(seen.values() if isinstance(seen, dict) else [seen], b.paths)
         yield seen
 
-# %% ../nbs/06_detector.ipynb #ec937203
 class OnePassDetector(Detector):
     """A detector that is fitted in one pass over the pictures, without gradients.
 
@@ -409,7 +390,6 @@ def load(path, device="auto", weights=None) -> Detector:
     det._restore(path, header, tensors, inside)
     return det.to(device).eval()
 
-# %% ../nbs/06_detector.ipynb #1f67848b
 @patch
 def _restore(self: Detector, path, header, tensors, inside):
     "Put the saved tensors and facts back into a fresh detector."

@@ -37,6 +37,12 @@ class Detector(nn.Module):
     def device(self):
         """Where the detector's tensors are."""
 
+    def observe(self, images):
+        """What `score` is given of pictures: the backbone's feature maps, or the pictures."""
+
+    def prepare(self):
+        """Called after fit and load: make what the score needs and can be derived again."""
+
     def fit(self, data, batch_size=32, device='auto', progress=True, checkpoint=None, size=None) -> Self:
         """Learn from normal pictures; returns self.
 
@@ -48,27 +54,18 @@ class Detector(nn.Module):
     own. `DataError` without pictures or when one of them is labelled anomalous.
     """
 
-    def prepare(self):
-        """Called after fit and load: make what the score needs and can be derived again."""
-
     def _refuse_unsaved(self, before):
         """TypeError where what a fit has set is not what a saved file will hold."""
 
-    def forward(self, images):
+    def forward(self, images, paths=None):
         """RGB pictures (B, 3, H, W), floats in [0, 1] -> scores (B,), maps (B, H, W) or None.
 
     `NotFitted` before `fit`, `ArgumentError` for another shape than at fit and where a
-    score is NaN.
+    score is NaN; with `paths` it names the picture.
     """
-
-    def _scored(self, images, paths=None):
-        """`forward`; with `paths` an error names the picture."""
 
     def _refuse_unfitted(self):
         ...
-
-    def observe(self, images):
-        """What `score` is given of pictures: the backbone's feature maps, or the pictures."""
 
     def _apply(self, fn, recurse=True):
         """What `.to`, `.half`, `.cuda` do, for float32 alone."""
@@ -113,10 +110,6 @@ class Detector(nn.Module):
     history: Any
     resumed: int
     weights: Any
-def _copied(detector):
-    """All that belongs to a detector itself; modules and tensors are shared."""
-def _full_precision(device):
-    """Within it nothing is computed in lower precision, whatever stands around it."""
 def _refuse_nan(tensors, paths=None):
     """`ArgumentError` where a number of a picture is NaN; it names the picture."""
 def _join(values):

@@ -10,7 +10,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-from fastcore.basics import patch
 
 from .files import ArgumentError, bar
 
@@ -31,30 +30,26 @@ class Gaps:
         self.gap[new], self.seen[new] = -1, len(self.picks)
         self.n += len(new)
 
-# %% ../nbs/94_neighbours.ipynb #3deafddb
-@patch
-def refresh(self: Gaps, stale, rows=2048, columns=8192):
-    "Bring the gaps of the points `stale` up to date; those that missed most come first."
-    for i in stale[self.seen[stale].argsort()].split(rows):
-        z, first = self.z[i], int(self.seen[i[0]])
-        for at in range(first, self.n, columns):
-            new = slice(at, min(at + columns, self.n))
-            d = torch.addmm(self.picks_norms[None, new], z, self.picks[new].T, alpha=-2)
-            d = (d.amin(1) + self.norms[i]).clamp_min_(0)
-            self.gap[i] = torch.minimum(self.gap[i], d)
-    self.seen[stale] = self.n
+    def refresh(self, stale, rows=2048, columns=8192):
+        "Bring the gaps of the points `stale` up to date; those that missed most first."
+        for i in stale[self.seen[stale].argsort()].split(rows):
+            z, first = self.z[i], int(self.seen[i[0]])
+            for at in range(first, self.n, columns):
+                new = slice(at, min(at + columns, self.n))
+                d = torch.addmm(self.picks_norms[None, new], z, self.picks[new].T, alpha=-2)
+                d = (d.amin(1) + self.norms[i]).clamp_min_(0)
+                self.gap[i] = torch.minimum(self.gap[i], d)
+        self.seen[stale] = self.n
 
-@patch
-def farthest(self: Gaps, block):
-    "The `block` largest gaps, up to date, as (values, indices)."
-    while True:
-        top = self.gap.topk(min(block, len(self.gap)))
-        if (self.seen[top.indices] >= self.n).all():
-            return top
-        near_level = self.gap >= 0.93 * top.values[-1]        # and those that come soon
-        self.refresh((near_level & (self.seen < self.n)).nonzero()[:, 0])
+    def farthest(self, block):
+        "The `block` largest gaps, up to date, as (values, indices)."
+        while True:
+            top = self.gap.topk(min(block, len(self.gap)))
+            if (self.seen[top.indices] >= self.n).all():
+                return top
+            near_level = self.gap >= 0.93 * top.values[-1]        # and those that come soon
+            self.refresh((near_level & (self.seen < self.n)).nonzero()[:, 0])
 
-# %% ../nbs/94_neighbours.ipynb #51743cf0
 def pick_among(among, gap, most):
     """Greedy picks among candidates with squared distances `among` (m, m) and gaps (m,):
     positions, their gaps when picked, and the gaps left. It stops where a point that is
@@ -155,31 +150,29 @@ class NearestNeighbours(AllDistances):
         parts = zip(*map(self.search, x.split(rows)))
         return tuple(torch.cat(p) for p in parts)
 
-# %% ../nbs/94_neighbours.ipynb #45ca32d6
-@patch
-def search(self: NearestNeighbours, x):
-    "As a call, for a few rows at once: distances (n,) and indices (n,)."
-    c = x - self.mean
-    norms = c.square().sum(1, keepdim=True)
-    p = c @ self.axes
-    rest = (norms - p.square().sum(1, keepdim=True)).clamp_min(0).sqrt()
-    bound = torch.cat([-2 * p, -2 * rest, torch.ones_like(rest)], 1) @ self.table
-    bound = bound.unflatten(1, (-1, self.block))                # (n, M / block, block)
-    least = bound.amin(2)
-    b = least.argmin(1)
-    row = torch.arange(len(x), device=x.device)
-    guess = b * self.block + bound[row, b].argmin(1)
-    near = (x - self.bank[guess]).square().sum(1)
-    norms = norms[:, 0]                                         # bounds are rounded:
-    limit = near - norms + 1e-5 * norms.clamp_min(self.top)
-    i, b = (least <= limit[:, None]).nonzero(as_tuple=True)
-    j, at = (bound[i, b] <= limit[i, None]).nonzero(as_tuple=True)
-    i, m = i[j], b[j] * self.block + at                         # candidates: row, bank row
-    d = torch.cat([(x[i] - self.bank[m]).square_().sum(1)
-                   for i, m in zip(i.split(8192), m.split(8192))])
-    best = near.scatter_reduce(0, i, d, "amin")
-    hit = d == best[i]
-    return best.sqrt(), guess.index_copy(0, i[hit], m[hit])
+    def search(self, x):
+        "As a call, for a few rows at once: distances (n,) and indices (n,)."
+        c = x - self.mean
+        norms = c.square().sum(1, keepdim=True)
+        p = c @ self.axes
+        rest = (norms - p.square().sum(1, keepdim=True)).clamp_min(0).sqrt()
+        bound = torch.cat([-2 * p, -2 * rest, torch.ones_like(rest)], 1) @ self.table
+        bound = bound.unflatten(1, (-1, self.block))            # (n, M / block, block)
+        least = bound.amin(2)
+        b = least.argmin(1)
+        row = torch.arange(len(x), device=x.device)
+        guess = b * self.block + bound[row, b].argmin(1)
+        near = (x - self.bank[guess]).square().sum(1)
+        norms = norms[:, 0]                                     # bounds are rounded:
+        limit = near - norms + 1e-5 * norms.clamp_min(self.top)
+        i, b = (least <= limit[:, None]).nonzero(as_tuple=True)
+        j, at = (bound[i, b] <= limit[i, None]).nonzero(as_tuple=True)
+        i, m = i[j], b[j] * self.block + at                     # candidates: row, bank row
+        d = torch.cat([(x[i] - self.bank[m]).square_().sum(1)
+                       for i, m in zip(i.split(8192), m.split(8192))])
+        best = near.scatter_reduce(0, i, d, "amin")
+        hit = d == best[i]
+        return best.sqrt(), guess.index_copy(0, i[hit], m[hit])
 
 # %% ../nbs/94_neighbours.ipynb #1372306e
 class Room:
@@ -197,37 +190,29 @@ class Room:
         self.projection = None if d == D else torch.randn(D, d).to(like) / d**.5
         self.rows, self.kept, self.filled = like.new_empty(min(total, size), D), 0, 0
 
-# %% ../nbs/94_neighbours.ipynb #44870d46
-@patch
-def add(self: Room, x):
-    "Take in the rows x (n, D); where they do not fit, reduce what is there first."
-    while len(x):
-        if self.filled == len(self.rows): self.reduce()
-        part = x[:len(self.rows) - self.filled]
-        self.rows[self.filled:self.filled + len(part)] = part
-        self.filled += len(part)
-        x = x[len(part):]
+    def add(self, x):
+        "Take in the rows x (n, D); where they do not fit, reduce what is there first."
+        while len(x):
+            if self.filled == len(self.rows): self.reduce()
+            part = x[:len(self.rows) - self.filled]
+            self.rows[self.filled:self.filled + len(part)] = part
+            self.filled += len(part)
+            x = x[len(part):]
 
-@patch
-def reduce(self: Room):
-    "Shrink what has come since the last time to `share` of it."
-    chunk = self.rows[self.kept:self.filled]
-    chunk, _ = self.choose(chunk, max(1, int(self.share * len(chunk))))
-    self.rows[self.kept:self.kept + len(chunk)] = chunk
-    self.kept = self.filled = self.kept + len(chunk)
+    def reduce(self):
+        "Shrink what has come since the last time to `share` of it."
+        chunk = self.rows[self.kept:self.filled]
+        chunk, _ = self.choose(chunk, max(1, int(self.share * len(chunk))))
+        self.rows[self.kept:self.kept + len(chunk)] = chunk
+        self.kept = self.filled = self.kept + len(chunk)
 
-# %% ../nbs/94_neighbours.ipynb #ef21f239
-@patch
-def choose(self: Room, rows, k):
-    "k of `rows`, by the greedy choice in the random projection, and their gaps."
-    if self.projection is None:
-        z = rows - rows.mean(0)
-    else:
-        z = rows @ self.projection
+    def choose(self, rows, k):
+        "k of `rows`, by the greedy choice in the random projection, and their gaps."
+        z = rows.clone() if self.projection is None else rows @ self.projection
         z -= z.mean(0)
-    first = int(torch.randint(len(rows), ()))
-    taken, far = pick_greedily(z, k, first, progress=self.progress)
-    return rows[taken], far
+        first = int(torch.randint(len(rows), ()))
+        taken, far = pick_greedily(z, k, first, progress=self.progress)
+        return rows[taken], far
 
 # %% ../nbs/94_neighbours.ipynb #0aa81bef
 @torch.no_grad()

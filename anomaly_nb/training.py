@@ -44,8 +44,11 @@ class TrainedDetector(Detector):
 
     def step(self, seen):
         "One gradient step on a batch of observations; its loss."
+        return self.descend(self.loss(seen))
+
+    def descend(self, loss):
+        "One step of the optimiser down the slope of `loss`, which is returned."
         self.optimiser.zero_grad()
-        loss = self.loss(seen)
         loss.backward()
         self.optimiser.step()
         return loss.detach()
@@ -74,29 +77,19 @@ class Observed:
         if self.bytes > self.detector.cache_bytes: return
         n, batches = len(self.pictures), self.pictures.batches(batch_size)
         with bar(batches, math.ceil(n / batch_size), "observe", progress) as steps:
-            self.kept = _store(observations(self.detector, steps), n)
+            self.kept = [dict(zip(part, row)) for part in observations(self.detector, steps)
+                         for row in zip(*(v.split(1) for v in part.values()))]
 
     def batches(self, order, n):
         "Observations of the pictures at the indices `order`, split by `step_sizes`."
         for part, size in step_sizes(order, n):
             if self.kept is not None:
-                for i in part.split(size): yield {k: v[i] for k, v in self.kept.items()}
+                for i in part.split(size):
+                    rows = [self.kept[j] for j in i.tolist()]
+                    yield {k: torch.cat([r[k] for r in rows]) for k in rows[0]}
             else:
                 read = self.pictures.batches(size, part.tolist())
                 yield from observations(self.detector, read)
-
-# %% ../nbs/07_training.ipynb #2e337f36
-def _store(parts, n):
-    "Dicts of tensors (B, ...), one after the other -> one dict of tensors (n, ...)."
-    kept, filled = {}, 0
-    for part in parts:
-        for k, v in part.items():
-            if k not in kept:
-                row = v[:1]                      # keeps the order of axes in memory
-                kept[k] = torch.empty_like(row.expand(n, *row.shape[1:]))
-            kept[k][filled:filled + len(v)] = v
-        filled += len(v)
-    return kept
 
 # %% ../nbs/07_training.ipynb #dda674b5
 def step_sizes(order, n):
@@ -112,17 +105,14 @@ def _epoch(self: TrainedDetector, seen, train, held, steps):
     "Train on the pictures `train`, measure on `held`, note both in `history`."
     start, epoch = time.perf_counter(), len(self.history) + 1
     torch.manual_seed(self.seed * 100_003 + epoch)
+    steps.set_description(f"train, epoch {epoch}", refresh=False)
     self.train()
-    total = 0
-    for observed in seen.batches(train[torch.randperm(len(train))], self.batch_size):
-        loss, n = self._stepped(observed), len(next(iter(observed.values())))
-        total += loss.item() * n
-        steps.set_postfix(epoch=epoch, loss=f"{loss.item():.4g}", refresh=False)
-        steps.update(n)
+    shuffled = seen.batches(train[torch.randperm(len(train))], self.batch_size)
+    row = dict(epoch=epoch, loss=_mean(self._stepped, shuffled, steps), validation=None)
     self.eval()
-    row = dict(epoch=epoch, loss=total / len(train), validation=None)
     if len(held):
-        row["validation"] = self._held_out_loss(seen, held)
+        with torch.no_grad():
+            row["validation"] = _mean(self.loss, seen.batches(held, self.batch_size))
     self.history.append(row | dict(seconds=time.perf_counter() - start))
     losses = [l for l in (row["loss"], row["validation"]) if l is not None]
     if not all(map(math.isfinite, losses)):
@@ -144,14 +134,16 @@ def _stepped(self: TrainedDetector, observed):
 class Diverged(AnomalyError, RuntimeError):
     "A training whose loss is no number any more."
 
-@patch
-@torch.no_grad()
-def _held_out_loss(self: TrainedDetector, seen, held):
-    "Mean loss on the pictures `held`."
-    total = 0
-    for observed in seen.batches(held, self.batch_size):
-        total += self.loss(observed).item() * len(next(iter(observed.values())))
-    return total / len(held)
+def _mean(loss, batches, steps=None):
+    "Mean over the pictures in `batches` of the `loss` of each; `steps` shows it."
+    total = pictures = 0
+    for observed in batches:
+        value, n = loss(observed).item(), len(next(iter(observed.values())))
+        total, pictures = total + value * n, pictures + n
+        if steps is not None:
+            steps.set_postfix(loss=f"{value:.4g}", refresh=False)
+            steps.update(n)
+    return total / pictures
 
 # %% ../nbs/07_training.ipynb #5e4450a6
 @patch
@@ -192,13 +184,11 @@ def _parts(self: TrainedDetector, pictures):
     held, train = torch.randperm(n, generator=dice).tensor_split([held])
     return train, held
 
-# %% ../nbs/07_training.ipynb #7c1d20aa
 @patch
 def _finished(self: TrainedDetector):
     "Have all epochs been done, or did the held-out loss stop falling?"
     losses = [h["validation"] for h in self.history]
-    if self.patience is None or not losses:
-        return len(losses) >= self.epochs
+    if self.patience is None or not losses: return len(losses) >= self.epochs
     since = len(losses) - 1 - losses.index(min(losses))
     return len(losses) >= self.epochs or since >= self.patience
 
@@ -244,18 +234,19 @@ def _resume(self: TrainedDetector, path, run):
         raise FileError(f"{path} has done {len(header['history'])} epochs, more "
                         f"than the {self.epochs} asked for; name another file")
     self.history = header["history"]
-    if not self._restore_training(load_file(path)):
-        raise FileError(f"{path} was written for other networks, by an earlier "
-                        "version; remove it to start over")
+    self._restore_training(path)
 
 # %% ../nbs/07_training.ipynb #7c1d20b3
 @patch
-def _restore_training(self: TrainedDetector, tensors):
-    "Put a checkpoint's tensors where they came from; do they fit?"
-    if (own := set(self._learned())) - set(tensors): return False
+def _restore_training(self: TrainedDetector, path):
+    "Put a checkpoint's tensors where they came from."
+    tensors, own = load_file(path), self._learned().keys()
+    if own - tensors.keys():
+        raise FileError(f"{path} was written for other networks, by an earlier "
+                        "version; remove it to start over")
     groups = self.optimiser.state_dict()["param_groups"]
     memory, best = {}, {}
-    for name in set(tensors) - own:
+    for name in tensors.keys() - own:
         kind, _, rest = name.partition(".")
         if kind == "best": best[rest] = tensors[name].to(self.device)
         else:
@@ -264,4 +255,3 @@ def _restore_training(self: TrainedDetector, tensors):
     self.load_state_dict({k: tensors[k] for k in own}, strict=False)
     self.optimiser.load_state_dict(dict(state=memory, param_groups=groups))
     self._best = best or None
-    return True

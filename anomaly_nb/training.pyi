@@ -2,7 +2,6 @@
 from typing import Any
 __all__ = ['TrainedDetector', 'Observed', 'step_sizes', 'Diverged']
 from functools import cached_property
-import torch
 from .detector import Detector
 from .files import AnomalyError
 class TrainedDetector(Detector):
@@ -25,6 +24,9 @@ class TrainedDetector(Detector):
     def step(self, seen):
         """One gradient step on a batch of observations; its loss."""
 
+    def descend(self, loss):
+        """One step of the optimiser down the slope of `loss`, which is returned."""
+
     def after_epoch(self):
         """Called when an epoch is done and `history` tells of it; for those who watch."""
 
@@ -36,10 +38,6 @@ class TrainedDetector(Detector):
 
     def _stepped(self, observed):
         """`step`, with a sentence for a batch that BatchNorm cannot learn from."""
-
-    @torch.no_grad()
-    def _held_out_loss(self, seen, held):
-        """Mean loss on the pictures `held`."""
 
     def _fit(self, pictures, batch_size, checkpoint):
         ...
@@ -59,8 +57,8 @@ class TrainedDetector(Detector):
     def _resume(self, path, run):
         """Go on where the checkpoint at `path` stands, if there is one; else do nothing."""
 
-    def _restore_training(self, tensors):
-        """Put a checkpoint's tensors where they came from; do they fit?"""
+    def _restore_training(self, path):
+        """Put a checkpoint's tensors where they came from."""
     _best: Any
     history: Any
     optimiser: Any
@@ -85,9 +83,9 @@ class Observed:
     detector: Any
     pictures: Any
     kept: Any
-def _store(parts, n):
-    """Dicts of tensors (B, ...), one after the other -> one dict of tensors (n, ...)."""
 def step_sizes(order, n):
     """`order` (N,) in parts [(indices, batch size)]: batches of n, and no last one of 1."""
 class Diverged(AnomalyError, RuntimeError):
     """A training whose loss is no number any more."""
+def _mean(loss, batches, steps=None):
+    """Mean over the pictures in `batches` of the `loss` of each; `steps` shows it."""

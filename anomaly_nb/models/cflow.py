@@ -7,7 +7,6 @@ __all__ = ['CFlow']
 
 # %% ../../nbs/16_cflow.ipynb #4fec36a2
 import math
-
 from typing import Literal
 
 import torch
@@ -23,8 +22,7 @@ from ..training import TrainedDetector
 # %% ../../nbs/16_cflow.ipynb #1c394b74
 def subnet(n_in, n_out):
     "The network of a coupling: one hidden layer, twice as wide as its input."
-    return nn.Sequential(nn.Linear(n_in, 2 * n_in), nn.ReLU(),
-                         nn.Linear(2 * n_in, n_out))
+    return nn.Sequential(nn.Linear(n_in, 2 * n_in), nn.ReLU(), nn.Linear(2 * n_in, n_out))
 
 # %% ../../nbs/16_cflow.ipynb #ac0c6d17
 def position_code(channels, h, w):
@@ -72,8 +70,7 @@ class CFlow(TrainedDetector):
             self.flows[layer] = flow = SequenceINN(channels)
             for _ in range(self.couplings):
                 flow.append(AllInOneBlock, cond=0, cond_shape=(self.code,),
-                            subnet_constructor=subnet,
-                            affine_clamping=self.clamp)
+                            subnet_constructor=subnet, affine_clamping=self.clamp)
         for name in ("mean", "spread", "peak"):
             self.register_buffer(name, torch.zeros(len(self.flows)))
 
@@ -130,12 +127,11 @@ def finish(self: CFlow, seen):
 @patch
 def score(self: CFlow, seen, size):
     "Image scores (B,) and anomaly maps (B, H, W) at `size`; nothing is blurred."
-    parts = []
-    for i, logp in enumerate(self.log_likelihood(seen).values()):
+    maps = 0.0
+    for i, (layer, logp) in enumerate(self.log_likelihood(seen).items()):
         if self.combine == "likelihood":
-            parts.append(1 - (logp - self.peak[i]).clamp_max(0).exp())
+            odd = 1 - (logp - self.peak[i]).clamp_max(0).exp()
         else:
-            parts.append((self.mean[i] - logp) / self.spread[i])
-    strides = self.features.strides.values()
-    maps = sum(smooth_map(part, size, 0, s) for part, s in zip(parts, strides))
+            odd = (self.mean[i] - logp) / self.spread[i]
+        maps = maps + smooth_map(odd, size, 0, self.features.strides[layer])
     return maps.amax((1, 2)), maps

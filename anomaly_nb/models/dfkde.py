@@ -9,7 +9,6 @@ __all__ = ['DFKDE']
 import math
 
 import torch
-from fastcore.basics import patch
 
 from ..arguments import Count
 from ..detector import OnePassDetector
@@ -41,20 +40,17 @@ class DFKDE(OnePassDetector):
         "Feature maps -> one vector a picture (B, D)."
         return torch.cat([f.mean((2, 3)) for f in seen.values()], 1)
 
-# %% ../../nbs/10_dfkde.ipynb #32428f49
-@patch
-def learn(self: DFKDE, seen, n):
-    "Keep the components, the whitened training pictures and the density's constant."
-    rows, q = torch.cat([self.embed(s) for s in seen]), self.n_components
-    mean, axes, spread = principal_components(rows, q)
-    h = len(rows) ** (-1 / (q + 4))
-    self.mean, self.whitening = mean.to(rows), (axes / (h * spread[:, None])).to(rows)
-    self.points = (rows - self.mean) @ self.whitening.T
-    logs = torch.log(h * spread).sum() + q / 2 * math.log(2 * math.pi)
-    self.constant = -logs.to(rows)
+    def learn(self, seen, n):
+        "Keep the components, the whitened training pictures and the density's constant."
+        rows, q = torch.cat([self.embed(s) for s in seen]), self.n_components
+        mean, axes, spread = principal_components(rows, q)
+        h = len(rows) ** (-1 / (q + 4))
+        self.mean, self.whitening = mean.to(rows), (axes / (h * spread[:, None])).to(rows)
+        self.points = (rows - self.mean) @ self.whitening.T
+        logs = torch.log(h * spread).sum() + q / 2 * math.log(2 * math.pi)
+        self.constant = -logs.to(rows)
 
-@patch
-def score(self: DFKDE, seen, size):
-    "Feature maps -> image scores (B,), minus the log density, and no maps."
-    z = (self.embed(seen) - self.mean) @ self.whitening.T
-    return -(log_density(z, self.points) + self.constant), None
+    def score(self, seen, size):
+        "Feature maps -> image scores (B,), minus the log density, and no maps."
+        z = (self.embed(seen) - self.mean) @ self.whitening.T
+        return -(log_density(z, self.points) + self.constant), None

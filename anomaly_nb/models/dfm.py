@@ -36,7 +36,6 @@ class DFM(OnePassDetector):
     log-likelihood in the components, without one.
     """
     presets = {"nll": dict(method="nll"), "global": dict(pool="global")}
-
     learned = ("mean", "axes", "spread")
 
     def __init__(self, backbone: str = "resnet18", layers: tuple[str, ...] = ("layer3",),

@@ -86,22 +86,20 @@ class GANomaly(TrainedDetector):
         self.register_buffer("restarts", torch.zeros((), dtype=torch.long))
 
     def make_optimiser(self):
-        return torch.optim.Adam(self.parameters(), self.lr,
-                                betas=(0.5, 0.999))
+        return torch.optim.Adam(self.parameters(), self.lr, betas=(0.5, 0.999))
 
 # %% ../../nbs/17_ganomaly.ipynb #bbd87f80
+_INPUTS = {"tanh": ((0.5,) * 3, (0.5,) * 3),     # mean and spread of the colours
+           "imagenet": (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)}
+
 @patch
 def observe(self: GANomaly, images):
     "Pictures (B, 3, size, size), by default in [-1, 1]."
     size = (self.size,) * 2
     if images.shape[-2:] != size:
         images = F.interpolate(images, size, mode="bilinear", antialias=True)
-    if self.inputs == "tanh":
-        x = 2 * images - 1
-    else:
-        mean, std = (images.new_tensor(v).view(3, 1, 1)
-                     for v in (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD))
-        x = (images - mean) / std
+    mean, std = (images.new_tensor(v).view(3, 1, 1) for v in _INPUTS[self.inputs])
+    x = (images - mean) / std
     return {"x": x.contiguous(memory_format=torch.channels_last)}
 
 @patch
@@ -140,29 +138,19 @@ def loss(self: GANomaly, seen):
 
 # %% ../../nbs/17_ganomaly.ipynb #7143e814
 @patch
-def _update(self: GANomaly, loss):
-    "One step of Adam; networks that got no gradient stay, and so do their moments."
-    self.optimiser.zero_grad()
-    loss.backward()
-    self.optimiser.step()
-
-@patch
 def step(self: GANomaly, seen):
     "A step of the generator and second encoder, then one of the discriminator."
     x, d = seen["x"], self.discriminator
     d.requires_grad_(False)
     losses, rebuilt = self.generator_losses(x)
-    loss = self._weighted(losses)
-    self._update(loss)
+    loss = self.descend(self._weighted(losses))  # who got no gradient stays as it is
     d.requires_grad_(True)
-    verdicts = self.discriminator_loss(x, rebuilt.detach())
-    self._update(verdicts)
+    verdicts = self.descend(self.discriminator_loss(x, rebuilt.detach()))
     if verdicts < 1e-5:
         d.apply(fresh)
         self.restarts += 1
-    return loss.detach()
+    return loss
 
-# %% ../../nbs/17_ganomaly.ipynb #089bee31
 @patch
 def score(self: GANomaly, seen, size):
     "Image scores (B,): mean squared difference of the two latent vectors. No maps."

@@ -52,9 +52,6 @@ class GANomaly(TrainedDetector):
     def loss(self, seen):
         """The generator's weighted loss."""
 
-    def _update(self, loss):
-        """One step of Adam; networks that got no gradient stay, and so do their moments."""
-
     def step(self, seen):
         """A step of the generator and second encoder, then one of the discriminator."""
 
@@ -77,3 +74,4 @@ class GANomaly(TrainedDetector):
     validation: Below1
     patience: Count | None
     seed: int
+_INPUTS: dict

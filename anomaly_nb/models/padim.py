@@ -31,7 +31,6 @@ class PaDiM(OnePassDetector):
     `epsilon` is added to the diagonal of every covariance; `sigma` of the blur in pixels.
     """
     presets = {"semi-orthogonal": dict(projection="semi-orthogonal")}
-
     learned = ("reduction", "mean", "factor", "basis")
 
     def __init__(self, backbone: str = "resnet18",
@@ -47,33 +46,29 @@ class PaDiM(OnePassDetector):
             raise ArgumentError(f"n_features={n_features}, but the layers {self.layers} "
                                 f"have {total} channels together")
 
+    def prepare(self):
+        "The channels of each layer that the random choice keeps."
+        self._kept = [w.any(0).nonzero()[:, 0].tolist() for w in self.blocks()]
+
+    def blocks(self):
+        "The part (d, C) of the reduction that belongs to each layer."
+        return self.reduction.split(list(self.features.channels.values()), dim=1)
+
+    def embed(self, seen):
+        "Feature maps -> patch embeddings (B, d, h, w) on the grid of the first layer."
+        maps, grid = seen.values(), next(iter(seen.values())).shape[-2:]
+        if self.projection == "random":                      # pick, then repeat
+            kept = [f[:, i] for f, i in zip(maps, self._kept) if i]
+            return torch.cat([F.interpolate(f, size=grid) for f in kept], 1)
+        parts = [torch.einsum("dc,bchw->bdhw", w, f) for w, f in zip(self.blocks(), maps)]
+        return sum(F.interpolate(p, size=grid) for p in parts)
+
 # %% ../../nbs/12_padim.ipynb #b831d904
 def reduction_matrix(kind, d, total):
     "(d, total): d rows of a shuffled identity, or a random one with orthonormal rows."
     if kind == "random":
         return torch.eye(total)[torch.randperm(total)[:d].sort().values]
     return torch.linalg.qr(torch.randn(total, d))[0].T.contiguous()
-
-# %% ../../nbs/12_padim.ipynb #3798df60
-@patch
-def prepare(self: PaDiM):
-    "The channels of each layer that the random choice keeps."
-    self._kept = [w.any(0).nonzero()[:, 0].tolist() for w in self.blocks()]
-
-@patch
-def blocks(self: PaDiM):
-    "The part (d, C) of the reduction that belongs to each layer."
-    return self.reduction.split(list(self.features.channels.values()), dim=1)
-
-@patch
-def embed(self: PaDiM, seen):
-    "Feature maps -> patch embeddings (B, d, h, w) on the grid of the first layer."
-    maps, grid = seen.values(), next(iter(seen.values())).shape[-2:]
-    if self.projection == "random":                      # pick, then repeat
-        kept = [f[:, i] for f, i in zip(maps, self._kept) if i]
-        return torch.cat([F.interpolate(f, size=grid) for f in kept], 1)
-    parts = [torch.einsum("dc,bchw->bdhw", w, f) for w, f in zip(self.blocks(), maps)]
-    return sum(F.interpolate(p, size=grid) for p in parts)
 
 # %% ../../nbs/12_padim.ipynb #701909c1
 class Moments:
@@ -111,7 +106,6 @@ def covariance_form(parts, n, epsilon, chunk=512):
         s.copy_(inverse_factor(s))
     return moments.mean, moments.scatter, first.new_zeros(0)
 
-# %% ../../nbs/12_padim.ipynb #8c6600f9
 def ridge_form(parts, n, epsilon, chunk=512):
     "As `covariance_form`: mean (P, d), inverted factors (P, n, n), centred rows (P, n, d)."
     rows, filled, factors = None, 0, []
@@ -158,7 +152,6 @@ def distances(self: PaDiM, z):
     ridge = rest.square().sum(1) + self.epsilon * (n - 1) * a.square().sum(1)
     return (ridge / self.epsilon).sqrt().T
 
-# %% ../../nbs/12_padim.ipynb #fca3fddf
 @patch
 def score(self: PaDiM, seen, size):
     "Feature maps -> image scores (B,) and anomaly maps (B, H, W) at `size`."

@@ -41,7 +41,6 @@ def neighbourhoods(seen, border="scaled", upsampling="bilinear", width=None):
     c = math.ceil(min(grid) / smallest) if border == "complete" else 0
     return torch.cat(maps, 1)[..., c:grid[0] - c, c:grid[1] - c]
 
-# %% ../../nbs/13_patchcore.ipynb #5582a580
 def flat(z):
     "(B, C, h, w) -> (B h w, C)"
     return z.permute(0, 2, 3, 1).flatten(0, 2)
@@ -80,24 +79,20 @@ class PatchCore(OnePassDetector):
             raise ArgumentError(f"width must be a multiple of {len(self.layers)}, the "
                                 f"number of layers, not {width}")
 
-# %% ../../nbs/13_patchcore.ipynb #3d1efcd1
-@patch
-def margin(self: PatchCore, size):
-    "Pixels that `crop` cuts off on each side, (vertical, horizontal)."
-    return tuple(round((1 - (self.crop or 1)) * int(n) / 2) for n in size)
+    def margin(self, size):
+        "Pixels that `crop` cuts off on each side, (vertical, horizontal)."
+        return tuple(round((1 - (self.crop or 1)) * int(n) / 2) for n in size)
 
-@patch
-def observe(self: PatchCore, images):
-    "Feature maps of the pictures, or of their middle."
-    h, w = images.shape[-2:]
-    top, left = self.margin((h, w))
-    return self.features(images[..., top:h - top, left:w - left])
+    def observe(self, images):
+        "Feature maps of the pictures, or of their middle."
+        h, w = images.shape[-2:]
+        top, left = self.margin((h, w))
+        return self.features(images[..., top:h - top, left:w - left])
 
-@patch
-def embed(self: PatchCore, seen):
-    "Feature maps -> patch embeddings (B, C, h, w)."
-    mode = "nearest" if self.published else "bilinear"
-    return neighbourhoods(seen, self.border, mode, self.width)
+    def embed(self, seen):
+        "Feature maps -> patch embeddings (B, C, h, w)."
+        mode = "nearest" if self.published else "bilinear"
+        return neighbourhoods(seen, self.border, mode, self.width)
 
 # %% ../../nbs/13_patchcore.ipynb #35fc9b13
 @patch

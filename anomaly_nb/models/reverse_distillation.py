@@ -135,7 +135,6 @@ def build(self: ReverseDistillation):
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
 
-# %% ../../nbs/15_reverse_distillation.ipynb #1364f1c0
 @patch
 def observe(self: ReverseDistillation, images):
     "The encoder's features of pictures with sides that can be halved and doubled again."
