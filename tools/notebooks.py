@@ -924,7 +924,7 @@ def run_notebooks(project, paths, jobs=None, timeout=TIMEOUT):
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder, "cache")
         cache.mkdir()
-        queue, running = list(paths), {}
+        queue, running = list(paths[::-1]), {}  # the longest stand at the end: they go first
         try:
             while queue or running:
                 while queue and len(running) < jobs:
