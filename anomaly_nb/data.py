@@ -102,7 +102,7 @@ class Pictures(Dataset):
 # %% ../nbs/01_data.ipynb #52b27705
 def mask_of(r: Record, size: tuple[int, int]) -> torch.Tensor:
     "The (h, w) mask of record `r`, whose picture is of `size`; all False if normal"
-    if not r.target: return torch.zeros(size, dtype=torch.bool)
+    if not r.target: return torch.from_numpy(np.zeros(size, bool))
     mask = read_mask(r.mask_path)
     if tuple(mask.shape) != tuple(size):
         (a, b), (c, d) = mask.shape, size

@@ -184,7 +184,8 @@ def _checked_tensor(x: torch.Tensor, name) -> torch.Tensor:
     if x.ndim != 3 or len(x) != 3 or not x.numel():
         raise DataError(f"{found}. Give (3, height, width), or several of them as "
                         "(B, 3, height, width).")
-    low, high = (v.item() for v in x.aminmax())
+    numbers = x.detach().to("cpu", torch.float32).numpy()
+    low, high = float(numbers.min()), float(numbers.max())
     if not 0 <= low <= high <= 1:
         raise DataError(f"{found} with {_range(low, high)}. Give floats in [0, 1]; "
                         "divide 8-bit pictures by 255.")
@@ -269,14 +270,13 @@ def resize_mask(mask: torch.Tensor, size) -> torch.Tensor:
 
     If that leaves nothing of a defect, the new pixels that the defect touches.
     """
-    new = height_width(size)
-    rows, cols = (((torch.arange(n, dtype=torch.float64) + .5) * old / n).long()
+    new, mask = height_width(size), mask.numpy()
+    rows, cols = (((np.arange(n) + .5) * old / n).astype(int)
                   for n, old in zip(new, mask.shape))
-    small = mask[rows[:, None], cols]
+    small = mask[np.ix_(rows, cols)]
     if mask.any() and not small.any():
-        at = [p * n // old for p, n, old in zip(mask.nonzero().T, new, mask.shape)]
-        small[tuple(at)] = True
-    return small
+        small[tuple(p * n // old for p, n, old in zip(mask.nonzero(), new, mask.shape))] = True
+    return torch.from_numpy(small)
 
 # %% ../nbs/92_reading.ipynb #bf53ecc8
 def list_folder(folder: Path) -> tuple[list, list]:
