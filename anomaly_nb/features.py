@@ -152,18 +152,25 @@ def _counted(net, state):
             if not k.startswith(heads) and "num_batches_tracked" not in k}
 
 def _match(net, state, what):
-    "Load `state` into `net`; `WeightsError` unless all but the classifier matches."
+    """Load `state` into `net`; the names that it lacks, without those of the classifier.
+
+    `WeightsError` where a shape differs or `state` holds more.
+    """
     want, state = _counted(net, net.state_dict()), _counted(net, state)
-    faults = {"missing": [k for k in want if k not in state],
-              "of another shape": [k for k, v in want.items()
-                                   if k in state and state[k].shape != v.shape],
-              "too many": [k for k in state if k not in want
-                           and k.endswith((".weight", ".bias"))]}
-    if any(faults.values()):
-        found = [f"{len(v)} tensors {k} (first: {v[0]})" for k, v in faults.items() if v]
-        raise WeightsError(f"{what} does not fit: {', '.join(found)}; a file needs "
-                           "timm's key names for this backbone")
+    lacking = [k for k in want if k not in state]
+    _refuse(what, {"of another shape": [k for k, v in want.items()
+                                        if k in state and state[k].shape != v.shape],
+                   "too many": [k for k in state if k not in want
+                                and k.endswith((".weight", ".bias"))],
+                   "missing": lacking if len(lacking) == len(want) else []})
     net.load_state_dict(state, strict=False)
+    return lacking
+
+def _refuse(what, faults):
+    "`WeightsError` that names `faults`, lists of tensor names, if there are any."
+    found = [f"{len(v)} tensors {k} (first: {v[0]})" for k, v in faults.items() if v]
+    if found: raise WeightsError(f"{what} does not fit: {', '.join(found)}; a file needs "
+                                 "timm's key names for this backbone")
 
 # %% ../nbs/03_features.ipynb #b6580258
 def _set_constants(net, backbone, path):
@@ -177,7 +184,7 @@ def _set_constants(net, backbone, path):
     for key in header.keys() & {"mean", "std"}:
         value, least = header[key], 0 if key == "std" else -math.inf
         if not (isinstance(value, list) and len(value) == 3 and all(
-                isinstance(v, int | float) and least < v < math.inf for v in value)):
+                type(v) in (int, float) and least < v < math.inf for v in value)):
             raise WeightsError(f"{path}: its header says {key}={value!r}; three "
                                "numbers are needed, a std above 0")
         net.pretrained_cfg = net.pretrained_cfg | {key: tuple(value)}
@@ -191,7 +198,7 @@ def _from_hub(backbone, tag):
         raise WeightsError(f"{backbone} has no weights tag {tag!r}; timm has {tags}. "
                            f"Or give \"random\", or a file that ends in {SUFFIXES}")
     try:
-        net = timm.create_model(name, pretrained=True)
+        net = _create(name, pretrained=True)
     except Exception as e:                # of the network, the cache, or the file in it
         cached = None if isinstance(e, OSError) else _cached(name)
         raise WeightsError(
@@ -220,8 +227,8 @@ class Features(nn.Module):
     `forward`: RGB (B, 3, H, W), floats in [0, 1] -> dict layer -> (B, C, h, w).
     `weights`: see `find_weights`; `seed`: of "random" ones. `layers` are timm's feature
     names, for a ResNet "layer1" ... "layer4". `.weights` is the argument,
-    `.weights_name` and `.weights_sha256` what it resolved to; the hash covers tensors,
-    mean and std. Raises `WeightsError`, or `ArgumentError` for backbone and layers.
+    `.weights_name` and `.weights_sha256` what it resolved to; the hash covers what was
+    loaded, mean and std. A file need only hold the tensors up to the deepest layer. Raises `WeightsError`, or `ArgumentError` for backbone and layers.
     """
     frozen = True
 
@@ -233,13 +240,15 @@ class Features(nn.Module):
                                 "layers, for example (\"layer2\", \"layer3\")")
         self.backbone, self.layers = backbone, tuple(layers)
         self.weights = str(weights) if isinstance(weights, os.PathLike) else weights
-        net, self.weights_name = _load_net(backbone, weights, seed)
+        net, self.weights_name, lacking = _load_net(backbone, weights, seed)
         for name in ("mean", "std"):
-            value = torch.tensor(net.pretrained_cfg[name]).view(1, -1, 1, 1)
-            self.register_buffer(name, value)
-        counted = _counted(net, net.state_dict()) | dict(self.named_buffers())
-        self.weights_sha256 = tensors_sha256(counted)
+            value = torch.tensor(net.pretrained_cfg[name], dtype=torch.float32)
+            self.register_buffer(name, value.view(1, -1, 1, 1))
+        loaded = {k: v for k, v in _counted(net, net.state_dict()).items()
+                  if k not in lacking}
+        self.weights_sha256 = tensors_sha256(loaded | dict(self.named_buffers()))
         self._tap(net)
+        _refuse(weights, {"missing": [k for k in lacking if k in net.state_dict()]})
 
     @property
     def weights_id(self):
@@ -249,19 +258,23 @@ class Features(nn.Module):
 # %% ../nbs/03_features.ipynb #60c3807b
 def untrained_network(backbone):
     "The whole network called `backbone`, a timm name or \"bundled\", untrained."
-    return (bundled_network() if backbone == "bundled"
-            else timm.create_model(backbone, pretrained=False))
+    return bundled_network() if backbone == "bundled" else _create(backbone)
+
+def _create(name, pretrained=False):
+    "timm's network, which takes pictures of any size if it can be asked to."
+    try: return timm.create_model(name, pretrained, dynamic_img_size=True)
+    except TypeError: return timm.create_model(name, pretrained)    # not a transformer's word
 
 def _load_net(backbone, weights, seed=0):
-    "The whole network with `weights`, and their name."
+    "The whole network with `weights`, their name, and what of its tensors they lack."
     _known(backbone)
     kind, where = find_weights(backbone, weights)
-    if kind == "hub": return _from_hub(backbone, where), where
+    if kind == "hub": return _from_hub(backbone, where), where, []
     with seeded(seed): net = untrained_network(backbone)
-    if kind == "random": return _switch_on(net), "random"
-    _match(net, read_weights(where), where)
+    if kind == "random": return _switch_on(net), "random", []
+    lacking = _match(net, read_weights(where), where)
     _set_constants(net, backbone, where)
-    return net, _tag(backbone, where)
+    return net, _tag(backbone, where), lacking
 
 # %% ../nbs/03_features.ipynb #7a676c34
 def _switch_on(net):
@@ -300,10 +313,13 @@ def forward(self: Features, images):
     except (AssertionError, RuntimeError) as e:
         if isinstance(e, RuntimeError) and "size" not in str(e): raise
         h, w = self.net.pretrained_cfg["input_size"][1:]
+        size = (f"a size divisible by {self.net.patch_embed.patch_size[0]}"
+                if getattr(self.net, "dynamic_img_size", False)
+                else f"size={h, w}, for which it was built")
         raise ArgumentError(
             f"{self.backbone} cannot take pictures of {x.shape[2]} x {x.shape[3]} "
-            f"pixels ({_first_line(e)}): give them at size={h, w}, for which it was "
-            "built, or take a ResNet, which has no fixed size") from e
+            f"pixels ({_first_line(e)}): give them at {size}, or take a ResNet, which "
+            "has no fixed size") from e
     by_depth = dict(zip(sorted(self.indices), maps))
     return {l: by_depth[i] for l, i in zip(self.layers, self.indices)}
 

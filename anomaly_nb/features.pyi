@@ -49,7 +49,12 @@ def _tag(backbone, path):
 def _counted(net, state):
     """What counts of `state`, tensors of `net` by name: no classifier, no batch counter."""
 def _match(net, state, what):
-    """Load `state` into `net`; `WeightsError` unless all but the classifier matches."""
+    """Load `state` into `net`; the names that it lacks, without those of the classifier.
+
+    `WeightsError` where a shape differs or `state` holds more.
+    """
+def _refuse(what, faults):
+    """`WeightsError` that names `faults`, lists of tensor names, if there are any."""
 def _set_constants(net, backbone, path):
     """Give `net` mean and std of the weights in `path`: its header's, else its tag's."""
 def _from_hub(backbone, tag):
@@ -63,8 +68,8 @@ class Features(nn.Module):
     `forward`: RGB (B, 3, H, W), floats in [0, 1] -> dict layer -> (B, C, h, w).
     `weights`: see `find_weights`; `seed`: of "random" ones. `layers` are timm's feature
     names, for a ResNet "layer1" ... "layer4". `.weights` is the argument,
-    `.weights_name` and `.weights_sha256` what it resolved to; the hash covers tensors,
-    mean and std. Raises `WeightsError`, or `ArgumentError` for backbone and layers.
+    `.weights_name` and `.weights_sha256` what it resolved to; the hash covers what was
+    loaded, mean and std. A file need only hold the tensors up to the deepest layer. Raises `WeightsError`, or `ArgumentError` for backbone and layers.
     """
     frozen: bool
 
@@ -99,7 +104,9 @@ class Features(nn.Module):
     std: torch.Tensor
 def untrained_network(backbone):
     """The whole network called `backbone`, a timm name or "bundled", untrained."""
+def _create(name, pretrained=False):
+    """timm's network, which takes pictures of any size if it can be asked to."""
 def _load_net(backbone, weights, seed=0):
-    """The whole network with `weights`, and their name."""
+    """The whole network with `weights`, their name, and what of its tensors they lack."""
 def _switch_on(net):
     """Set the scale of normalisation layers that start at zero to one."""
