@@ -50,7 +50,7 @@ def principal_components(x, keep):
     """Mean (D,), components (q, D) and spreads (q,) of the rows of x (N, D).
 
     `keep`: how many, or, below 1, the share of the variance that they have to hold.
-    ValueError if the rows vary in fewer directions than that.
+    `ArgumentError` if the rows vary in fewer directions than that.
     """
     x = x.double()
     mean = x.mean(0)
