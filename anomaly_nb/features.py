@@ -228,7 +228,8 @@ class Features(nn.Module):
     `weights`: see `find_weights`; `seed`: of "random" ones. `layers` are timm's feature
     names, for a ResNet "layer1" ... "layer4". `.weights` is the argument,
     `.weights_name` and `.weights_sha256` what it resolved to; the hash covers what was
-    loaded, mean and std. A file need only hold the tensors up to the deepest layer. Raises `WeightsError`, or `ArgumentError` for backbone and layers.
+    loaded, mean and std. A file need only hold the tensors up to the deepest layer. Raises
+    `WeightsError`, or `ArgumentError` for backbone and layers.
     """
     frozen = True
 
@@ -248,7 +249,8 @@ class Features(nn.Module):
                   if k not in lacking}
         self.weights_sha256 = tensors_sha256(loaded | dict(self.named_buffers()))
         self._tap(net)
-        _refuse(weights, {"missing": [k for k in lacking if k in net.state_dict()]})
+        used, file = net.state_dict(), find_weights(backbone, weights)[1]
+        _refuse(file, {"missing": [k for k in lacking if k in used]})
 
     @property
     def weights_id(self):

@@ -69,7 +69,8 @@ class Features(nn.Module):
     `weights`: see `find_weights`; `seed`: of "random" ones. `layers` are timm's feature
     names, for a ResNet "layer1" ... "layer4". `.weights` is the argument,
     `.weights_name` and `.weights_sha256` what it resolved to; the hash covers what was
-    loaded, mean and std. A file need only hold the tensors up to the deepest layer. Raises `WeightsError`, or `ArgumentError` for backbone and layers.
+    loaded, mean and std. A file need only hold the tensors up to the deepest layer. Raises
+    `WeightsError`, or `ArgumentError` for backbone and layers.
     """
     frozen: bool
 
