@@ -233,10 +233,11 @@ def demo(a):
     return _failures(demo(a.out))
 
 def train_backbone(a):
-    "Train the bundled backbone on drawn pictures; a killed run continues."
+    "Train the bundled backbone after a ResNet-18; a killed run continues."
     from anomaly_nb import pretrain
     steps = {} if a.steps is None else dict(steps=a.steps)
-    print(pretrain.pretrain(a.out, **steps, seed=a.seed, device=a.device, progress=_bars(a)))
+    print(pretrain.pretrain(a.out, a.teacher, **steps, seed=a.seed, device=a.device,
+                            progress=_bars(a)))
 
 # %% ../nbs/44_cli.ipynb #75e1ed18
 MODELS = ("dfkde", "dfm", "padim", "patchcore", "stfpm", "reverse_distillation", "cflow",
@@ -314,6 +315,7 @@ def _add_others(subs):
     beside.add_argument("--format", default="text", choices=("text", "markdown", "html"))
     _command(subs, "demo", demo).add_argument("--out", default="out")
     own = _command(subs, "pretrain", train_backbone)
+    own.add_argument("--teacher", help="the ResNet-18's weights, a timm tag or a file (tv_in1k)")
     own.add_argument("--steps", type=int, help="(as many as the notebook's run)")
     own.add_argument("--seed", type=int, default=0)
     own.add_argument("--device", default="auto")

@@ -406,8 +406,9 @@ def _restore(self: Detector, path, header, tensors, inside):
     missing, extra = self.load_state_dict(tensors, strict=False)
     missing = [k for k in missing if inside or not k.startswith("features.")]
     if missing or extra:
-        raise FileError(f"{path} does not fit {header['model']}: missing {missing[:2]}, "
-                        f"unexpected {extra[:2]}")
+        raise FileError(f"{path}, written by anomaly_nb {header['version']}, does not fit "
+                        f"this version's {header['model']} (missing {missing[:2]}, "
+                        f"unexpected {extra[:2]}): fit it again, or install that version")
     self.input_size = tuple(header["input_size"])
     self.threshold, self.calibration = header["threshold"], header["calibration"]
     self.data_summary, self.history = header["data"], header.get("history", [])

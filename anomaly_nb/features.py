@@ -17,6 +17,7 @@ import safetensors.torch
 import timm
 import torch
 from fastcore.basics import patch
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
 
@@ -92,17 +93,14 @@ def _finite(state, what):
     return state
 
 # %% ../nbs/03_features.ipynb #eaa67c62
-BUNDLED = Path(find_spec("anomaly_nb").origin).parent / "weights" / "bundled.v1.safetensors"
+BUNDLED = Path(find_spec("anomaly_nb").origin).parent / "weights" / "bundled.v2.safetensors"
 
 def bundled_network():
-    "The package's own ResNet, untrained and without classifier; seed it with `seeded`."
-    net = ResNet(BasicBlock, (1, 1, 2, 1), num_classes=0, stem_type="deep", stem_width=24,
-                 channels=(64, 128, 256, 256), zero_init_last=False)
-    net.pretrained_cfg = dict(mean=(0.5,) * 3, std=(0.25,) * 3, classifier=(),
-                              input_size=(3, 128, 128))
-    with torch.no_grad():
-        first = net.conv1[0].weight                        # (24, 3, 3, 3)
-        first -= first.mean((2, 3), keepdim=True)
+    "ResNet-18 with means of layer3 as layer4 and no classifier; untrained: use `seeded`."
+    net = ResNet(BasicBlock, (2, 2, 2, 1), num_classes=0, channels=(64, 128, 256, 256))
+    net.layer4 = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True))
+    net.pretrained_cfg = dict(mean=IMAGENET_DEFAULT_MEAN, std=IMAGENET_DEFAULT_STD,
+                              classifier=(), input_size=(3, 128, 128))
     return net
 
 # %% ../nbs/03_features.ipynb #d909f59c
@@ -274,7 +272,11 @@ def _load_net(backbone, weights, seed=0):
     if kind == "hub": return _from_hub(backbone, where), where, []
     with seeded(seed): net = untrained_network(backbone)
     if kind == "random": return _switch_on(net), "random", []
-    lacking = _match(net, read_weights(where), where)
+    state = read_weights(where)
+    if backbone == "bundled" and "conv1.0.weight" in state: raise WeightsError(
+        f"{where} is of version 0.1, when the bundled network had other layers: leave "
+        "weights out for today's, or install anomaly_nb<0.2")
+    lacking = _match(net, state, where)
     _set_constants(net, backbone, where)
     return net, _tag(backbone, where), lacking
 

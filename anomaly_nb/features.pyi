@@ -33,7 +33,7 @@ def _finite(state, what):
     """`state`; `WeightsError` that names the first tensor with a NaN or an infinity."""
 BUNDLED: Any
 def bundled_network():
-    """The package's own ResNet, untrained and without classifier; seed it with `seeded`."""
+    """ResNet-18 with means of layer3 as layer4 and no classifier; untrained: use `seeded`."""
 def find_weights(backbone, weights=None):
     """What `weights` means: ("random", None), ("file", path) or ("hub", tag).
 
