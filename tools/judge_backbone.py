@@ -101,13 +101,14 @@ def main():
     print(f"\nmean over the six sets and {', '.join(CHOOSING)}:")
     print(chosen.groupby("network", sort=False).image_auroc.mean().round(4).to_string())
     images, reference = torch.rand(8, 3, 256, 256), a.networks[-1]
-    make = lambda n: Features(n.partition("=")[0], weights=n.partition("=")[2] or None)
+    nets = {n: Features(n.partition("=")[0], weights=n.partition("=")[2] or None)
+            for n in a.networks}
     for network in a.networks[:-1]:
-        print(f"\n{network}, {make(network).weights_id}, beside {reference}:")
+        print(f"\n{network}, {nets[network].weights_id}, beside {reference}:")
         if a.models == ",".join(MODELS):
             for line, holds in verdict(rows, network, reference):
                 print("  yes " if holds else "  NO  ", line)
-        ratio = pass_ratio(make(network), make(reference), images)
+        ratio = pass_ratio(nets[network], nets[reference], images)
         print(f"  a pass takes {ratio:.2f} times the reference's")
 
 
