@@ -41,6 +41,7 @@ import zipfile
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import figures
 import stubs
 
 MAX_BYTES = 500_000  # of a notebook file: larger ones are slow to load and to review
@@ -826,7 +827,11 @@ def run_in_child(path, root, skip_flags, threads, cache, report):
     import torch
     from nbdev.test import test_nb
     torch.set_num_threads(threads)
+    wrong = figures.watch(root)
     ok, seconds = test_nb(path, skip_flags=skip_flags, basepath=root, cell_timeout=None)
+    for problem in dict.fromkeys(wrong):
+        print(problem)
+    ok = ok and not wrong
     used = max(resource.getrusage(who).ru_maxrss
                for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     used *= 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KB elsewhere

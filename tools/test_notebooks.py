@@ -293,6 +293,31 @@ def test_notebook_not_on_the_map(project):
     expect(project, tool.check_map, "nbs/index.ipynb", "10_new.ipynb")
 
 
+def test_figure_that_calls_a_picture_wrongly(project):
+    """In a process of its own, with the real package and a set of two grey pictures."""
+    code = f"""
+import sys; sys.path.insert(0, {str(HERE)!r})
+import figures, numpy as np, tempfile
+from pathlib import Path
+from PIL import Image
+wrong = figures.watch({str(HERE.parent)!r})
+from anomaly_nb.data import Folder
+from anomaly_nb.viz import show_images
+root = Path(tempfile.mkdtemp())
+for name, grey in (("good/a", 90), ("good/b", 91), ("good/d", 93), ("bad/c", 92)):
+    (root / name).parent.mkdir(exist_ok=True)
+    Image.fromarray(np.full((64, 64, 3), grey, np.uint8)).save(root / (name + ".png"))
+test = Folder(root / "good", root / "bad", size=64, test=0.4).test
+good, bad = (next(i.image for i in test if i.target == t) for t in (0, 1))
+show_images([good, bad], ["a good part", "a stain"])
+assert not wrong, wrong
+show_images([good, bad], ["anomalous", "Good part"])
+assert len(wrong) == 2 and "'Good part'" in wrong[1], wrong
+"""
+    done = tool.subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_import_from_later_notebook(project):
     add(project, "01_one", "!#| export\ndef late():\n    from anomaly_nb.features import three")
     tool.export_modules(project)
