@@ -579,6 +579,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'anomaly_nb.published.count': ('published.html#count', 'anomaly_nb/published.py'),
                                       'anomaly_nb.published.current': ('published.html#current', 'anomaly_nb/published.py'),
                                       'anomaly_nb.published.published': ('published.html#published', 'anomaly_nb/published.py'),
+                                      'anomaly_nb.published.standing': ('published.html#standing', 'anomaly_nb/published.py'),
                                       'anomaly_nb.published.table': ('published.html#table', 'anomaly_nb/published.py')},
             'anomaly_nb.reading': { 'anomaly_nb.reading.DataError': ('reading.html#dataerror', 'anomaly_nb/reading.py'),
                                     'anomaly_nb.reading.DataError.__str__': ('reading.html#dataerror.__str__', 'anomaly_nb/reading.py'),

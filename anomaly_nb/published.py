@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CATEGORIES', 'METRICS', 'GENERATIONS', 'RUN', 'published', 'current', 'compare', 'table', 'as_text', 'as_markdown',
-           'as_html', 'count']
+           'as_html', 'standing', 'count']
 
 # %% ../nbs/41_published.ipynb #e0e19a7f
 import json
@@ -160,6 +160,36 @@ def _colour(difference, full=0.05):
     t = max(-1, min(1, difference / full))
     end = (44, 123, 182) if t > 0 else (230, 120, 30)
     return "#" + "".join(f"{round(255 + abs(t) * (c - 255)):02x}" for c in end)
+
+# %% ../nbs/41_published.ipynb #da6680c5
+def standing(model):
+    """What `model` reached on MVTec AD, a DataFrame: its published table with a ResNet-18
+    (with another network where there is none), then our shipped runs on transistor.
+
+    Columns: network with weights, size in pixels, seeds, image AUROC as the average of 15
+    categories and on transistor, pixel AUROC on transistor. NaN: not published, or no map.
+    """
+    cells = current()
+    cells = cells[(cells.model == model) & cells.category.isin(["average", "transistor"])]
+    if cells.empty: raise ArgumentError(f"no published numbers of {model!r}")
+    most = cells.backbone.value_counts().index
+    network = "resnet18" if "resnet18" in most else most[0]
+    cells = cells[cells.backbone == network]
+    at = cells.set_index(["metric", "category"]).value.get
+    name = lambda network, weights: f"{network} {weights}".strip() or "its own"
+    columns = ["network", "size", "seeds", "average", "transistor", "its pixels"]
+    lines = {cells.source.iloc[0]: [
+        name(network, cells.weights.iloc[0]), cells["size"].iloc[0], "",
+        at(("image_auroc", "average")), at(("image_auroc", "transistor")),
+        at(("pixel_auroc", "transistor"))]}
+    rows = pd.read_csv(files("anomaly_nb") / "results" / "mvtec.csv").fillna(
+        {"backbone": "", "weights": ""})
+    rows = rows[(rows.model == model) & (rows.category == "transistor")]
+    for (net, weights, size), run in rows.groupby(["backbone", "weights", "size"]):
+        lines[f"ours, {size} px"] = [name(net, weights), size, len(run), None,
+                                     run.image_auroc.mean(), run.pixel_auroc.mean()]
+    made = pd.DataFrame(lines, columns).T
+    return made.astype(dict.fromkeys(columns[3:], float)).round(3)
 
 # %% ../nbs/41_published.ipynb #aa9fbb68
 def count(compared):
