@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NORMAL', 'ANOMALOUS', 'PALETTE', 'MAP_COLOURS', 'ROLES', 'NotebookFigure', 'new_figure', 'as_image', 'overlay',
-           'show_images', 'show_maps', 'plot_scores', 'plot_curves', 'metric_table', 'draw_boxes', 'show_channels',
-           'plot_ellipse', 'plot_sweep', 'diagram', 'save_png']
+           'show_images', 'outline', 'show_maps', 'plot_scores', 'plot_curves', 'metric_table', 'draw_boxes',
+           'show_channels', 'plot_ellipse', 'plot_sweep', 'diagram', 'save_png']
 
 # %% ../nbs/05_viz.ipynb #38336fe0
 import io, math, zlib
@@ -136,7 +136,7 @@ def show_images(images, titles=None, ncols=None, cmap=None, suptitle=None, scale
     return fig
 
 # %% ../nbs/05_viz.ipynb #448a7615
-def _outline(ax, mask) -> None:
+def outline(ax, mask) -> None:
     "Outline of `mask` (H, W) on `ax`, also along the border of the picture"
     if not mask.any(): return
     y, x = (np.arange(-1, n + 1) for n in mask.shape)
@@ -180,7 +180,7 @@ def show_maps(images, maps, masks=None, titles=None, vmin=None, vmax=None):
         if mask is not None: row[1].imshow(mask, cmap="gray", vmin=0, vmax=1)
         row[-2].imshow(m, cmap=MAP_COLOURS, norm=norm)
         row[-1].imshow(overlay(image, m, norm.vmin, norm.vmax))
-        if mask is not None: _outline(row[-1], mask)
+        if mask is not None: outline(row[-1], mask)
     fig.colorbar(ScalarMappable(norm, MAP_COLOURS), ax=axes, label="anomaly score")
     return fig
 
