@@ -3,6 +3,7 @@
 # make lab    the notebooks in JupyterLab
 # make export after editing notebooks: navigation, modules, stubs and README.md follow them
 # make save NB=12_padim   run notebooks (all without NB) and store their outputs
+# make verify NB=12_padim run notebooks (all without NB), compare with the stored outputs
 #
 # The first run creates .venv and installs into it. Another Python: make test PYTHON=python3.12
 # On Linux the ordinary torch brings CUDA libraries (several GB).
@@ -17,7 +18,7 @@ MIN_PYTHON := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lab export save clean
+.PHONY: demo test lab export save verify clean
 
 demo: $(READY)
 	@$(BIN)/anomaly_nb demo --out out
@@ -33,6 +34,9 @@ export: $(READY)
 
 save: $(READY)
 	@$(TOOL) save $(NB)
+
+verify: $(READY)
+	@$(BIN)/python tools/verify.py $(NB)
 
 clean:
 	rm -rf .venv out build *.egg-info

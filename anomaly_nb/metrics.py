@@ -26,8 +26,8 @@ class _Steps(NamedTuple):
     fp: np.ndarray      # normal samples >= level
     above: np.ndarray   # normal samples > level; fp - above are tied with it
     group: np.ndarray   # for each anomalous sample the index of its level
-    P: int
-    N: int
+    n1: int
+    n0: int
 
 def _steps(anomalous: np.ndarray, normal: np.ndarray) -> _Steps:
     "One sort of each class, then the counts at every distinct anomalous score."
@@ -40,8 +40,8 @@ def _steps(anomalous: np.ndarray, normal: np.ndarray) -> _Steps:
 
 # %% ../nbs/04_metrics.ipynb #841d32bb
 def _auroc(s: _Steps) -> float:
-    twice = (np.diff(s.tp, prepend=0) * (2 * s.N - s.fp - s.above)).sum()
-    return int(twice) / (2 * s.P * s.N)
+    twice = (np.diff(s.tp, prepend=0) * (2 * s.n0 - s.fp - s.above)).sum()
+    return int(twice) / (2 * s.n1 * s.n0)
 
 # %% ../nbs/04_metrics.ipynb #f8e9e156
 def as_array(x) -> np.ndarray:
@@ -90,12 +90,12 @@ def auroc(scores, targets) -> float:
 
 # %% ../nbs/04_metrics.ipynb #4d023c6d
 def _aupr(s: _Steps) -> float:
-    return float((np.diff(s.tp, prepend=0) * s.tp / (s.tp + s.fp)).sum() / s.P)
+    return float((np.diff(s.tp, prepend=0) * s.tp / (s.tp + s.fp)).sum() / s.n1)
 
 # %% ../nbs/04_metrics.ipynb #e14fd941
 def aupr(scores, targets) -> float:
     """Average precision: sum of recall gained times precision, over distinct scores
-    (scikit-learn's `average_precision_score`). Its chance level is P/(P+N).
+    (scikit-learn's `average_precision_score`). Its chance level is n1 / (n1 + n0).
     Arguments and errors as for `auroc`."""
     return _aupr(_steps(*_split(scores, targets)))
 
@@ -108,13 +108,13 @@ def f1_max(scores, targets) -> tuple[float, float]:
 
 # %% ../nbs/04_metrics.ipynb #c1305bef
 def _f1_max(s: _Steps) -> tuple[float, float]:
-    f1 = 2 * s.tp / (s.P + s.tp + s.fp)   # 2TP + FP + FN = TP + FP + P
+    f1 = 2 * s.tp / (s.n1 + s.tp + s.fp)   # 2TP + FP + FN = TP + FP + n1
     best = f1.argmax()
     return float(f1[best]), float(s.level[best])
 
 # %% ../nbs/04_metrics.ipynb #36b525e9
 def f1_floor(targets) -> float:
-    """F1 when everything is called anomalous, 2P/(2P+N): no F1-max is ever lower.
+    """F1 when everything is called anomalous, 2 n1 / (2 n1 + n0): no F1-max is ever lower.
     `targets` 0/1, any shape. `ArgumentError` on NaN or one class."""
     anomalous, normal = _split(targets, targets, ("targets", "targets"))
     return 2 * len(anomalous) / (2 * len(anomalous) + len(normal))
@@ -172,7 +172,7 @@ def auroc_interval(scores, targets, level=.95, n=2000, seed=0) -> tuple[float, f
 
 # %% ../nbs/04_metrics.ipynb #8477c385
 def _wins(scores, targets) -> np.ndarray:
-    "(P, N): 1 where an anomalous picture scores above a normal one, 1/2 for a tie"
+    "(n1, n0): 1 where an anomalous picture scores above a normal one, 1/2 for a tie"
     anomalous, normal = _split(scores, targets)
     return np.heaviside(anomalous[:, None] - normal, 0.5)
 
@@ -211,7 +211,7 @@ def _pro_area(s: _Steps, weights: np.ndarray, limit: float) -> float:
     "Area under region recall against FPR in 0..limit, divided by limit."
     gain = np.bincount(s.group, weights)     # float64, one entry per level
     y = gain.cumsum()
-    x = np.r_[0, np.stack([s.above, s.fp], 1).ravel() / s.N, 1]
+    x = np.r_[0, np.stack([s.above, s.fp], 1).ravel() / s.n0, 1]
     y = np.r_[0, np.stack([y - gain, y], 1).ravel(), 1]
     return _area_to(x, y, limit)
 

@@ -16,6 +16,7 @@ Standard library; nbdev, nbclient, nbconvert and torch are imported where they a
 """
 import argparse
 import ast
+import base64
 import configparser
 import contextlib
 import graphlib
@@ -379,8 +380,8 @@ def output_text(output):
     return fence(text) if text.strip() else ""
 
 
-def readme_text(project):
-    """README.md as the index notebook gives it."""
+def readme_files(project):
+    """README.md as the index notebook gives it, and its figures: {path: bytes}."""
     def from_top(target):
         if not is_relative(target):
             return target
@@ -394,6 +395,7 @@ def readme_text(project):
     if not index.exists():
         raise Problem(f"{project.rel(index)}: missing, and README.md is made from it")
     parts = [f"<!-- Made from {project.rel(index)} by `make export`: edit that notebook. -->"]
+    figures = {}
     for cell in read(index)["cells"]:
         directives, lines = split_directives(cell)
         if "hide" in directives or is_install(cell):
@@ -403,12 +405,20 @@ def readme_text(project):
         elif cell["cell_type"] == "code" and "".join(lines).strip():
             parts.append(fence("\n".join(lines), "python"))
             parts += [text for o in cell["outputs"] if (text := output_text(o))]
-    return "\n\n".join(parts) + "\n"
+            for output in cell["outputs"]:
+                if data := output.get("data", {}).get("image/png"):
+                    name = f"{nbs}/index_files/{cell['id']}.png"
+                    figures[project.root / name] = base64.b64decode("".join(data))
+                    parts.append(f"![What the cell above shows]({name})")
+    readme = "\n\n".join(parts) + "\n"
+    return {project.root / "README.md": readme.encode(), **figures}
 
 
 def readme(project):
-    """Write README.md from the index notebook."""
-    (project.root / "README.md").write_text(readme_text(project), encoding="utf-8")
+    """Write README.md and its figures from the index notebook."""
+    for path, content in readme_files(project).items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
 
 
 def export(project):
@@ -452,20 +462,19 @@ def worth_storing(outputs):
     return kept
 
 
-def note_outputs(nb):
-    """Note in the metadata that `save` made the outputs of `nb`, and which they are."""
-    nb["metadata"]["anomaly_nb"] = {"outputs": digest(nb), "offline": True}
+def note_outputs(nb, seconds):
+    """Note in the metadata that `save` made the outputs of `nb`, which they are, and about
+    how long it took."""
+    nb["metadata"]["anomaly_nb"] = {"outputs": digest(nb), "offline": True,
+                                    "seconds": 5 * round(seconds / 5)}
 
 
-def save(project, names):
-    """Run notebooks in a fresh kernel as a reader without network, and store the outputs."""
+@contextlib.contextmanager
+def as_a_reader():
+    """The environment of somebody without network and without pictures of his own."""
     if found := [v for v in DATA_VARIABLES if os.environ.get(v)]:
         raise Problem(f"{found[0]} is set: stored outputs must come from the synthetic set "
                       f"alone, which everybody may copy. Run: unset {' '.join(found)}")
-    import nbclient
-    import nbformat
-    from nbclient import exceptions as errors
-
     for variable in ("IN_TEST", "MPLBACKEND", "OMP_NUM_THREADS"):
         os.environ.pop(variable, None)
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -473,28 +482,46 @@ def save(project, names):
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix, "share", "jupyter"))
     with tempfile.TemporaryDirectory() as cache:  # no data set of an older version
         os.environ["ANOMALY_NB_CACHE"] = cache
+        yield
+
+
+def executed(project, path):
+    """The notebook with the outputs of a run in a fresh kernel; `Problem` if a cell fails."""
+    import nbclient
+    import nbformat
+    from nbclient import exceptions as errors
+
+    nb = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(
+        nb, timeout=900, startup_timeout=300, kernel_name="python3",
+        store_widget_state=False, record_timing=False,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(path.parent)}})
+    try:
+        client.execute()
+    except (errors.CellExecutionError, errors.CellTimeoutError,
+            errors.DeadKernelError) as e:
+        raise Problem(f"{project.rel(path)}: a cell failed\n{e}") from None
+    for cell in cells(nb, "code"):
+        cell["outputs"] = worth_storing(cell["outputs"])
+    nb["metadata"].pop("widgets", None)
+    return nb
+
+
+def save(project, names):
+    """Run notebooks in a fresh kernel as a reader without network, and store the outputs."""
+    import nbformat
+
+    with as_a_reader():
         for path in project.select(names):
             start = time.time()
-            nb = nbformat.read(path, as_version=4)
-            client = nbclient.NotebookClient(
-                nb, timeout=900, startup_timeout=300, kernel_name="python3",
-                store_widget_state=False, record_timing=False,
-                extra_arguments=["--log-level=ERROR"],
-                resources={"metadata": {"path": str(path.parent)}})
-            try:
-                client.execute()
-            except (errors.CellExecutionError, errors.CellTimeoutError,
-                    errors.DeadKernelError) as e:
-                raise Problem(f"{project.rel(path)}: not saved, a cell failed\n{e}") from None
-            for cell in cells(nb, "code"):
-                cell["outputs"] = worth_storing(cell["outputs"])
-            nb["metadata"].pop("widgets", None)
-            nbformat.write(nb, path)
+            nbformat.write(executed(project, path), path)
+            seconds = time.time() - start
             nbdev_clean(project, path)
             nb = read(path)
-            note_outputs(nb)
+            note_outputs(nb, seconds)
             write(path, nb)
-            say(f"saved {project.rel(path)}  {time.time() - start:.0f} s  "
+            say(f"saved {project.rel(path)}  {seconds:.0f} s  "
                 f"{path.stat().st_size // 1000} KB")
 
 
@@ -609,9 +636,9 @@ def oversize(path):
 
 def check_readme(project):
     """README.md is what the index notebook gives."""
-    path = project.root / "README.md"
-    if not path.exists() or path.read_text(encoding="utf-8") != readme_text(project):
-        yield "README.md: differs from nbs/index.ipynb; run: make export"
+    for path, content in readme_files(project).items():
+        if not path.exists() or path.read_bytes() != content:
+            yield f"{project.rel(path)}: differs from nbs/index.ipynb; run: make export"
 
 
 def check_map(project):

@@ -102,7 +102,7 @@ def set_outputs(path, *outputs, noted=True):
     if outputs:
         nb["cells"][-1]["outputs"] = list(outputs)
     if noted:
-        tool.note_outputs(nb)
+        tool.note_outputs(nb, 1)
     tool.write(path, nb)
 
 
