@@ -19,11 +19,6 @@ from ..files import ArgumentError
 from ..maps import smooth_map
 from ..training import TrainedDetector
 
-# %% ../../nbs/16_cflow.ipynb #1c394b74
-def subnet(n_in, n_out):
-    "The network of a coupling: one hidden layer, twice as wide as its input."
-    return nn.Sequential(nn.Linear(n_in, 2 * n_in), nn.ReLU(), nn.Linear(2 * n_in, n_out))
-
 # %% ../../nbs/16_cflow.ipynb #ac0c6d17
 def position_code(channels, h, w):
     "(h, w, channels): sines and cosines of the column, then those of the row."
@@ -34,6 +29,11 @@ def position_code(channels, h, w):
         return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)   # (n, half)
     return torch.cat([along(w).expand(h, w, half),
                       along(h)[:, None].expand(h, w, half)], -1)
+
+# %% ../../nbs/16_cflow.ipynb #1c394b74
+def subnet(n_in, n_out):
+    "The network of a coupling: one hidden layer, twice as wide as its input."
+    return nn.Sequential(nn.Linear(n_in, 2 * n_in), nn.ReLU(), nn.Linear(2 * n_in, n_out))
 
 # %% ../../nbs/16_cflow.ipynb #5f990a79
 class CFlow(TrainedDetector):

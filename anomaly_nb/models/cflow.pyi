@@ -5,10 +5,10 @@ from typing import Literal
 import torch
 from ..arguments import Below1, Count, Positive
 from ..training import TrainedDetector
-def subnet(n_in, n_out):
-    """The network of a coupling: one hidden layer, twice as wide as its input."""
 def position_code(channels, h, w):
     """(h, w, channels): sines and cosines of the column, then those of the row."""
+def subnet(n_in, n_out):
+    """The network of a coupling: one hidden layer, twice as wide as its input."""
 class CFlow(TrainedDetector):
     """Conditional normalising flows on features (Gudovskiy et al., WACV 2022, CFLOW-AD,
     arXiv 2107.12571).
