@@ -155,20 +155,20 @@ def _resampled_auroc(scores, targets, n: int, seed: int) -> np.ndarray:
     return np.concatenate(out)
 
 # %% ../nbs/04_metrics.ipynb #940e0e4f
-def _check_draws(n, level):
+def _middle(resampled, n, level) -> tuple[float, float]:
+    "Between which (low, high) the middle `level` of the values `resampled(n)` lies."
     if n < 1 or not 0 < level < 1:
         raise ArgumentError(f"n={n}, level={level}: give n of 1 or more, and a level "
                             "between 0 and 1")
+    low, high = np.quantile(resampled(n), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 def auroc_interval(scores, targets, level=.95, n=2000, seed=0) -> tuple[float, float]:
     """Percentile interval (low, high) of the AUROC from `n` stratified bootstrap
     resamples. Too narrow near 1 on small test sets, and (1, 1) when the classes do not
     overlap: that means no mistake was seen, not that none is possible.
     Arguments and errors as for `auroc`."""
-    _check_draws(n, level)
-    values = _resampled_auroc(scores, targets, n, seed)
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _middle(lambda n: _resampled_auroc(scores, targets, n, seed), n, level)
 
 # %% ../nbs/04_metrics.ipynb #8477c385
 def _wins(scores, targets) -> np.ndarray:
@@ -183,12 +183,12 @@ def paired_interval(scores, others, targets, level=.95, n=2000, seed=0):
     `scores` and `others` are (N,), or (S, N) from S seeds whose AUROCs are averaged; the
     interval is then about other pictures, not about other seeds. Arguments and errors
     otherwise as for `auroc_interval`."""
-    _check_draws(n, level)
     mean = lambda rows: np.mean([_wins(s, targets) for s in np.atleast_2d(rows)], 0)
     gain, rng = mean(scores) - mean(others), np.random.default_rng(seed)
-    a, b = (rng.multinomial(k, np.full(k, 1 / k), n) / k for k in gain.shape)
-    low, high = np.quantile(((a @ gain) * b).sum(1), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    def differences(n):
+        a, b = (rng.multinomial(k, np.full(k, 1 / k), n) / k for k in gain.shape)
+        return ((a @ gain) * b).sum(1)
+    return _middle(differences, n, level)
 
 # %% ../nbs/04_metrics.ipynb #d4d86601
 def _area_to(x: np.ndarray, y: np.ndarray, limit: float) -> float:

@@ -30,10 +30,9 @@ def main():
     project = tool.Project(Path(__file__).resolve().parent.parent)
     total = [0, 0, 0]
     for path in project.course:
-        if path.parent == project.nbs and path.stem != "index":
-            found = minutes(tool.read(path))
-            total = [a + b for a, b in zip(total, found, strict=True)]
-            print(f"| {path.stem} | {' | '.join(map(str, found))} |")
+        found = minutes(tool.read(path))
+        total = [a + b for a, b in zip(total, found, strict=True)]
+        print(f"| {path.stem} | {' | '.join(map(str, found))} |")
     print(f"| all, hours | {' | '.join(f'{t / 60:.1f}' for t in total)} |")
 
 

@@ -97,19 +97,18 @@ def parts(outputs):
             if output["name"] == "stderr":
                 continue
             text = "".join(output["text"])
-            if shown and shown[-1][0] == "text" and shown[-1][2]:
-                shown[-1] = ("text", shown[-1][1] + text, True)
-            else:
-                shown.append(("text", text, True))
+            if shown and shown[-1][0] == "printed":
+                text = shown.pop()[1] + text
+            shown.append(("printed", text))
         elif "image/png" in data:
-            shown.append(("figure", "".join(data["image/png"]), False))
+            shown.append(("figure", "".join(data["image/png"])))
         else:
             text = "".join(data.get("text/plain", ""))
             if text.startswith("<") and "text/html" in data:  # a styled table
                 html = re.sub(r"<style.*?</style>", "", "".join(data["text/html"]), flags=re.S)
                 text = re.sub(r"<[^>]*>", " ", html)
-            shown.append(("text", text, False))
-    return [(kind, content) for kind, content, _ in shown]
+            shown.append(("value", text))
+    return shown
 
 
 def differences(stored, found):
@@ -127,20 +126,27 @@ def differences(stored, found):
                 yield f"cell {before['id']}: {problem}"
 
 
-def state(project, path):
-    """sha256 over a notebook and the package that it runs."""
-    digest = hashlib.sha256(path.read_bytes())
+def package(project):
+    """sha256 object over what a notebook runs: code, rows and weights of the package."""
+    digest = hashlib.sha256()
     for file in sorted(project.lib.rglob("*")):
         if file.suffix in (".py", ".csv", ".safetensors"):
             digest.update(file.read_bytes())
+    return digest
+
+
+def state(digest, path):
+    """sha256 over the package, as `package` gives it, and a notebook."""
+    digest = digest.copy()
+    digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def verify(project, names, noted):
     """Run and compare; returns {notebook: its differences}."""
     equal = json.loads(noted.read_text()) if noted.exists() else {}
-    found, paths = {}, project.select(names)
-    todo = [p for p in paths if equal.get(project.rel(p)) != state(project, p)]
+    found, paths, code = {}, project.select(names), package(project)
+    todo = [p for p in paths if equal.get(project.rel(p)) != state(code, p)]
     if len(todo) < len(paths):
         tool.say(f"{len(paths) - len(todo)} were equal before and are as they were")
     with tool.as_a_reader():
@@ -157,7 +163,7 @@ def verify(project, names, noted):
             for problem in problems:
                 tqdm.write(f"    {problem}")
             if not problems:
-                equal[name] = state(project, path)
+                equal[name] = state(code, path)
                 noted.parent.mkdir(exist_ok=True)
                 noted.write_text(json.dumps(equal, indent=1))
     return found
