@@ -712,6 +712,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'anomaly_nb.viz.NotebookFigure._ipython_display_': ( 'viz.html#notebookfigure._ipython_display_',
                                                                                      'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz.NotebookFigure._repr_png_': ('viz.html#notebookfigure._repr_png_', 'anomaly_nb/viz.py'),
+                                'anomaly_nb.viz._answer': ('viz.html#_answer', 'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz._bins': ('viz.html#_bins', 'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz._cell': ('viz.html#_cell', 'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz._checked': ('viz.html#_checked', 'anomaly_nb/viz.py'),
@@ -736,5 +737,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'anomaly_nb.viz.save_png': ('viz.html#save_png', 'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz.show_channels': ('viz.html#show_channels', 'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz.show_example': ('viz.html#show_example', 'anomaly_nb/viz.py'),
+                                'anomaly_nb.viz.show_examples': ('viz.html#show_examples', 'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz.show_images': ('viz.html#show_images', 'anomaly_nb/viz.py'),
                                 'anomaly_nb.viz.show_maps': ('viz.html#show_maps', 'anomaly_nb/viz.py')}}}

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['NORMAL', 'ANOMALOUS', 'PALETTE', 'MAP_COLOURS', 'ROLES', 'PARTS', 'NotebookFigure', 'new_figure', 'as_image',
            'overlay', 'show_images', 'outline', 'show_maps', 'plot_scores', 'plot_curves', 'metric_table', 'draw_boxes',
-           'show_channels', 'plot_ellipse', 'plot_sweep', 'diagram', 'example', 'show_example', 'save_png']
+           'show_channels', 'plot_ellipse', 'plot_sweep', 'diagram', 'example', 'show_example', 'show_examples',
+           'save_png']
 
 # %% ../nbs/05_viz.ipynb #38336fe0
 import io, math, zlib
@@ -411,6 +412,15 @@ def example(size=128, n=30):
         made[category] = data.train, data.test.subset(pick)
     return made
 
+def _answer(found, test, titled, maps):
+    "What a detector found in two pictures: scores above `titled`, maps on `maps`."
+    for ax, kind, score in zip(titled, test.defects, found.scores):
+        ax.set_title(f"{kind}: score {score:.3g}", fontsize=9)
+    for k, ax in enumerate(maps if found.maps is not None else ()):
+        ax.imshow(found.maps[k], cmap=MAP_COLOURS, vmin=found.maps.min(),
+                  vmax=found.maps.max())
+        outline(ax, test[k].mask.numpy())
+
 def show_example(fit, size=128, n=30):
     """Figure of what `fit(normal pictures)`, a fitted detector, says of `example(...)`.
     A row a part: the good one and its map, the defective one and its map, both maps on
@@ -423,14 +433,31 @@ def show_example(fit, size=128, n=30):
             fig, axes = new_figure(1.7 * columns, 3.9, 2, columns, squeeze=False)
             for ax in axes.flat: ax.set(xticks=[], yticks=[])
         axes[row, 0].set_ylabel(category)
-        for k, ax in enumerate(axes[row, ::columns // 2]):
-            ax.imshow(test[k].image.permute(1, 2, 0))
-            ax.set_title(f"{test.defects[k]}: score {found.scores[k]:.3g}", fontsize=9)
-        if found.maps is None: continue
-        low, high = found.maps.min(), found.maps.max()
-        for k, ax in enumerate(axes[row, 1::2]):
-            ax.imshow(found.maps[k], cmap=MAP_COLOURS, vmin=low, vmax=high)
-            outline(ax, test[k].mask.numpy())
+        pictures = axes[row, ::columns // 2]
+        for ax, item in zip(pictures, test): ax.imshow(item.image.permute(1, 2, 0))
+        _answer(found, test, pictures, axes[row, 1::2])
+    return fig
+
+# %% ../nbs/05_viz.ipynb #1a6bac12
+def show_examples(fits, size=128, n=30):
+    """Figure of several detectors, `fits` {name: fit}: the four pictures of `example(...)`,
+    and below them a row a detector, its maps with the image scores above; the two maps of
+    a part share a colour scale. Without maps the scores alone."""
+    parts = example(size, n)
+    found = {name: [fit(train).predict(test, progress=False) for train, test in parts.values()]
+             for name, fit in fits.items()}
+    heights = [1, *(0.15 if pair[0].maps is None else 1 for pair in found.values())]
+    fig, axes = new_figure(7.5, 1.75 * sum(heights), len(heights), 4, height_ratios=heights)
+    for i, (category, (_, test)) in enumerate(parts.items()):
+        for ax, item in zip(axes[0, 2 * i:], test):
+            ax.imshow(item.image.permute(1, 2, 0))
+            ax.set_title(f"{category}: {item.defect}", fontsize=9)
+        for row, pair in zip(axes[1:, 2 * i:2 * i + 2], found.values()):
+            _answer(pair[i], test, row, row)
+    for ax in axes.flat: ax.set(xticks=[], yticks=[], frame_on=bool(ax.images))
+    for ax, name in zip(axes[1:, 0], found):
+        side = dict(va="center") if ax.images else dict(va="bottom", y=1)
+        ax.set_ylabel(name, rotation=0, ha="right", **side)
     return fig
 
 # %% ../nbs/05_viz.ipynb #deb824b1
