@@ -95,7 +95,7 @@ def _measured(run, name):
     cells = cells[cells.seeds > 0].rename_axis(["category", "metric"]).reset_index()
     for metric, g in list(cells.groupby("metric")):
         if len(g) == len(CATEGORIES):
-            own = values[metric].unstack("category").dropna().mean(1)     # a seed each
+            own = values[metric].unstack("category").dropna().mean(axis=1)     # a seed each
             spread = own.max() - own.min() if len(own) else float("nan")
             cells.loc[len(cells)] = ["average", metric, g.measured.mean(), len(own), spread]
     return cells.assign(run=name, model=run.model.iloc[0], backbone=run.backbone.iloc[0])
