@@ -100,10 +100,10 @@ def _bars(a):
 def train(a):
     "Fit a detector on one category and save it."
     from filelock import FileLock, Timeout
-    from anomaly_nb import benchmark, data, detector, files
+    from anomaly_nb import benchmark, data, files, metrics
     out, device = may_write(a.out), files.pick_device(a.device)
     good = data.MVTec(a.data, a.category, a.size, holdout=a.calibrate)
-    if a.calibrate: detector.conformal_threshold(range(len(good.holdout)), a.fpr)  # enough?
+    if a.calibrate: metrics.conformal_threshold(range(len(good.holdout)), a.fpr)  # enough?
     det = benchmark.Job(a.data, a.category, a.model, a.backbone, a.weights, a.size, a.seed,
                         settings(a.model, a.set, a.preset)).detector()
     checkpoint, lock = Path(f"{out}.training"), FileLock(f"{out}.lock", timeout=0)
@@ -126,10 +126,10 @@ def predict(a):
     from anomaly_nb import data, detector, models
     if a.model: models.by_name(a.model)              # your own class, imported by its name
     det = detector.load(a.detector, a.device)
-    pictures, failed = data.pictures_from(a.paths, det.input_size), []
+    pictures, failed = data.pictures_from(a.paths, det.framing), []
     with new_folder(a.out) as part:
         paths = _score(det, pictures, part, failed, a)
-        if not a.no_maps: _heat_maps(part, paths, det.input_size)
+        if not a.no_maps: _heat_maps(part, paths, det.framing)
     if not a.quiet: print(f"{Path(a.out) / 'scores.csv'}: {len(paths)} pictures")
     for _, why in failed: print(f"not scored: {why}", file=sys.stderr)
     return 1 if failed else 0
@@ -150,16 +150,16 @@ def _score(det, pictures, part, failed, a):
         rows.writerows(dict(path=p, error=" ".join(why.split())) for p, why in failed)
     return paths
 
-def _heat_maps(part, paths, size):
+def _heat_maps(part, paths, framing):
     "Draw the parked maps over their pictures, on one scale, and remove the parking file."
     import numpy as np
     from anomaly_nb import data, viz
     parked = part / ".maps"
     if parked.stat().st_size:
-        maps = np.memmap(parked, "float32", "r", shape=(len(paths), *size))
-        low, high = float(maps.min()), float(maps.max())
+        maps = np.memmap(parked, "float32", "r", shape=(len(paths), *framing.size))
+        low, high = float(np.nanmin(maps)), float(np.nanmax(maps))
         for path, name, amap in zip(paths, heat_map_names(paths), maps):
-            image = data.resize_image(data.read_image(path), size)
+            image = framing.image(data.read_image(path))
             viz.save_png(part / name, viz.overlay(image, np.array(amap), low, high))
         del maps
     parked.unlink()

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['auroc', 'aupr', 'f1_max', 'f1_floor', 'shuffled_percentile', 'auroc_interval', 'paired_interval', 'aupro',
-           'image_metrics', 'pixel_metrics', 'Predictions']
+           'image_metrics', 'pixel_metrics', 'conformal_threshold', 'realised_rate', 'p_values', 'Predictions']
 
 # %% ../nbs/04_metrics.ipynb #d05abbcf
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,9 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import ndimage
+from scipy.stats import beta
 
 from .data import DataError
 from .files import ArgumentError
+from .maps import Framing, Region, regions
 
 # %% ../nbs/04_metrics.ipynb #9d16748d
 class _Steps(NamedTuple):
@@ -216,13 +219,16 @@ def _pro_area(s: _Steps, weights: np.ndarray, limit: float) -> float:
     return _area_to(x, y, limit)
 
 # %% ../nbs/04_metrics.ipynb #99771220
-def _pixels(maps, masks) -> tuple[_Steps, np.ndarray]:
-    "Checked maps and masks (N, H, W) -> steps and region weights."
+def _pixels(maps, masks, counted=None) -> tuple[_Steps, np.ndarray]:
+    "Checked maps and masks (N, H, W), where they are `counted` -> steps, region weights."
+    if counted is not None:
+        maps, masks = (np.where(counted, as_array(x), 0) for x in (maps, masks))
     maps = _numbers(maps, "anomaly maps")
     if maps.ndim != 3:
         raise ArgumentError(f"anomaly maps must be (N, H, W), got {maps.shape}")
-    steps = _steps(*_split(maps, masks, ("anomaly maps", "masks"), "pixel"))
-    return steps, _region_weights(_numbers(masks, "masks").astype(bool))
+    masks, inside = _numbers(masks, "masks"), ... if counted is None else counted
+    steps = _steps(*_split(maps[inside], masks[inside], ("anomaly maps", "masks"), "pixel"))
+    return steps, _region_weights(masks.astype(bool))
 
 def aupro(maps, masks, fpr_limit=.3) -> float:
     """Area under the per-region-overlap curve for FPR 0..`fpr_limit`, divided by
@@ -246,14 +252,51 @@ def image_metrics(scores, targets) -> dict[str, float]:
                 image_aupr=_aupr(steps), image_f1=f1, image_f1_threshold=threshold,
                 image_f1_floor=f1_floor(targets))
 
-def pixel_metrics(maps, masks) -> dict[str, float]:
+def pixel_metrics(maps, masks, counted=None) -> dict[str, float]:
     """Pixel-level metrics of anomaly `maps` (N, H, W) and `masks` (N, H, W) over all
     pixels of all pictures: AUROC, AUPR, F1-max with threshold, and AUPRO (limit 0.3).
-    Normal pictures belong in: they are background. Errors as for `aupro`."""
-    steps, weights = _pixels(maps, masks)
+    Normal pictures belong in: they are background. `counted` (N, H, W) bool leaves out
+    pixels that were not scored. Errors as for `aupro`."""
+    steps, weights = _pixels(maps, masks, counted)
     f1, threshold = _f1_max(steps)
     return dict(pixel_auroc=_auroc(steps), pixel_aupr=_aupr(steps), pixel_f1=f1,
                 pixel_f1_threshold=threshold, aupro=_pro_area(steps, weights, .3))
+
+# %% ../nbs/04_metrics.ipynb #e51102dd
+def _rank(n, fpr):
+    "The rank of n normal scores that a share `fpr` of new ones reaches at most."
+    if not 0 < fpr < 1:
+        raise ArgumentError(f"fpr must be between 0 and 1, not {fpr}")
+    rank = math.ceil((n + 1) * (1 - fpr) - 1e-9)     # 20 * 0.95 is not exactly 19
+    if rank > n:
+        raise ArgumentError(f"{n} normal pictures cannot show a false-alarm rate of {fpr}: "
+                         f"the smallest is 1/{n + 1} = {1 / (n + 1):.3g}; hold out more")
+    return rank
+
+def conformal_threshold(scores, fpr):
+    """Threshold t from n normal `scores`: a new normal picture has score >= t with
+    probability at most `fpr`. t is the next float above the score of rank
+    ceil((n + 1)(1 - fpr)). `ArgumentError` when n < 1 / fpr - 1, with the smallest rate,
+    and where a score is NaN."""
+    scores, n = torch.as_tensor(scores).float(), len(scores)
+    if scores.isnan().any():
+        raise ArgumentError(f"{int(scores.isnan().sum())} of the {n} scores are NaN; a "
+                            "threshold from them would call nothing anomalous")
+    kth = scores.sort().values[_rank(n, fpr) - 1]
+    return torch.nextafter(kth, torch.tensor(math.inf)).item()
+
+def realised_rate(n, fpr, level=0.95) -> tuple[float, float]:
+    """Between which rates of false alarms `level` of all calibrations on n pictures end
+    that ask for `fpr`: quantiles of the Beta distribution with n + 1 - rank and rank."""
+    rank, tail = _rank(n, fpr), (1 - level) / 2
+    low, high = beta.ppf([tail, 1 - tail], n + 1 - rank, rank)
+    return float(low), float(high)
+
+def p_values(scores, normal):
+    """For each of `scores` (N,), how often one of the `normal` scores (n,) or itself is
+    as high: (1 + number of normal >= score) / (n + 1), at least 1 / (n + 1)."""
+    normal, scores = np.sort(_numbers(normal, "normal scores")), _numbers(scores, "scores")
+    return (1 + len(normal) - np.searchsorted(normal, scores, "left")) / (len(normal) + 1)
 
 # %% ../nbs/04_metrics.ipynb #46f67206
 @dataclass
@@ -261,9 +304,11 @@ class Predictions:
     """What a detector says about N pictures, and what is known about them.
 
     `scores` (N,) raw, higher is more anomalous. `maps` (N, H, W), or None for an
-    image-only detector, or a list of (h, w) at the pictures' own sizes. `targets` (N,)
-    0/1, `masks` (N, H, W) bool, `paths`, `defects`: None where unknown. `threshold`:
-    None until the detector is calibrated.
+    image-only detector, or a list of (h, w) at the pictures' own sizes; NaN where nothing
+    was scored. `targets` (N,) 0/1, `masks` (N, H, W) bool or a list with None for unknown
+    ones, `paths`, `defects`, `sizes` (h, w) of the pictures and the `framing` they were
+    seen through: None where unknown. `threshold` of scores, `pixel_threshold` of maps and
+    `normal`, the holdout's scores: None until the detector is calibrated.
     """
     scores: torch.Tensor
     maps: torch.Tensor | list | None = None
@@ -272,6 +317,10 @@ class Predictions:
     paths: list | None = None
     defects: list | None = None
     threshold: float | None = None
+    pixel_threshold: float | None = None
+    normal: np.ndarray | None = None
+    sizes: list | None = None
+    framing: Framing | None = None
 
     def __len__(self):
         return len(self.scores)
@@ -280,6 +329,11 @@ class Predictions:
     def is_anomalous(self):
         "(N,) bool, score >= threshold; None while there is no threshold."
         return None if self.threshold is None else self.scores >= self.threshold
+
+    @property
+    def p_values(self):
+        "(N,) how rare such a score is among normal pictures; None before calibration."
+        return None if self.normal is None else p_values(self.scores, self.normal)
 
     def metrics(self):
         """Image metrics, and pixel metrics where maps and masks of one size exist, a dict.
@@ -295,12 +349,40 @@ class Predictions:
                             'predict with maps="input" to measure pixels, or maps=None')
         rows = image_metrics(self.scores, self.targets)
         if self.masks is None or self.maps is None: return rows
-        return rows | pixel_metrics(self.maps, self.masks)
+        known = [i for i, m in enumerate(self.masks) if m is not None]
+        maps, masks = self.maps[known], np.stack([as_array(self.masks[i]) for i in known])
+        nothing = np.isnan(as_array(maps))
+        return rows | pixel_metrics(maps, masks, ~nothing if nothing.any() else None)
+
+    def regions(self, threshold=None, least_area=1):
+        """DataFrame, a row a region of a map >= `threshold` (the pixel threshold), worst
+        first in each picture: path, picture (its row), top, left, bottom, right and area
+        in pixels of the picture, mean, peak. Under `least_area` pixels of the map a region
+        is left out. `ArgumentError` without maps or threshold."""
+        threshold = self.pixel_threshold if threshold is None else threshold
+        if self.maps is None or threshold is None:
+            raise ArgumentError("regions need maps and a threshold for them: a detector "
+                                "with maps that is calibrated, or threshold=...")
+        rows = [dict(path=self.paths and self.paths[i], picture=i,
+                     **self._of_picture(r, i)._asdict())
+                for i in range(len(self)) for r in regions(self.maps[i], threshold, least_area)]
+        return pd.DataFrame(rows, columns=["path", "picture", *Region._fields])
+
+    def _of_picture(self, region, i):
+        "`region` of map i in the pixels of its picture, where these are known."
+        if isinstance(self.maps, list) or self.framing is None or self.sizes is None:
+            return region
+        seen, filled = self.framing.places(*self.sizes[i])
+        step = [(seen[k + 2] - seen[k]) / (filled[k + 2] - filled[k]) for k in (0, 1)]
+        move = lambda at, k: round(seen[k] + (at - filled[k]) * step[k])
+        top, left, bottom, right = (move(at, k % 2) for k, at in enumerate(region[:4]))
+        return region._replace(top=top, left=left, bottom=bottom, right=right,
+                               area=round(region.area * step[0] * step[1]))
 
     def frame(self):
-        "DataFrame, a row a picture: path, defect, target, score, threshold, is_anomalous."
+        "DataFrame, a row a picture: path, defect, target, score, p_value, threshold, ..."
         known = dict(path=self.paths, defect=self.defects, target=self.targets,
-                     score=self.scores, threshold=self.threshold,
+                     score=self.scores, p_value=self.p_values, threshold=self.threshold,
                      is_anomalous=self.is_anomalous)
         listed = lambda v: v.tolist() if isinstance(v, torch.Tensor) else v
         return pd.DataFrame({k: listed(v) for k, v in known.items()}, range(len(self)))

@@ -8,7 +8,7 @@ __all__ = ['IMAGE_SUFFIXES', 'printable', 'DataError', 'noting', 'telling', 'fil
            'same_bytes', 'sources', 'ahead']
 
 # %% ../nbs/92_reading.ipynb #92d0ef02
-import hashlib, io, operator, os, threading
+import hashlib, io, operator, os, threading, warnings
 from collections import Counter, deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -256,26 +256,34 @@ def height_width(size) -> tuple[int, int]:
                         "for example size=256.")
     return h, w
 
-def resize_image(image: torch.Tensor, size) -> torch.Tensor:
-    "(3, h, w) float image at `size` = (H, W) or int: antialiased bilinear, on floats"
-    h, w = height_width(size)
-    if tuple(image.shape[-2:]) == (h, w): return image
-    planes = [Image.fromarray(p).resize((w, h), Image.Resampling.BILINEAR)
-              for p in image.numpy()]
+def resize_image(image: torch.Tensor, size, box=None) -> torch.Tensor:
+    """(3, h, w) float image at `size` = (H, W) or int: antialiased bilinear, on floats.
+    `box`: (top, left, bottom, right), the part of it that is taken, as it would look in the whole;
+    it may begin between two pixels."""
+    (H, W), (h, w) = height_width(size), image.shape[-2:]
+    top, left, bottom, right = box or (0, 0, h, w)
+    if (h, w) == (H, W) == (bottom - top, right - left): return image
+    planes = [Image.fromarray(p).resize((W, H), Image.Resampling.BILINEAR,
+                                        (left, top, right, bottom)) for p in image.numpy()]
     return torch.from_numpy(np.stack([np.asarray(p) for p in planes]).clip(0, 1))
 
 # %% ../nbs/92_reading.ipynb #b26ac0d2
-def resize_mask(mask: torch.Tensor, size) -> torch.Tensor:
+def resize_mask(mask: torch.Tensor, size, box=None) -> torch.Tensor:
     """(h, w) bool mask at `size` = (H, W) or int: the pixel under each new centre.
 
-    If that leaves nothing of a defect, the new pixels that the defect touches.
+    If that leaves nothing of a defect, the new pixels that the defect touches. `box`:
+    (top, left, bottom, right), the part of it that is taken.
     """
     new, mask = height_width(size), mask.numpy()
-    rows, cols = (((np.arange(n) + .5) * old / n).astype(int)
-                  for n, old in zip(new, mask.shape))
+    top, left, bottom, right = box or (0, 0, *mask.shape)
+    low, scale = (top, left), ((bottom - top) / new[0], (right - left) / new[1])
+    rows, cols = ((a + (np.arange(n) + .5) * s).astype(int)
+                  for a, n, s in zip(low, new, scale))
     small = mask[np.ix_(rows, cols)]
-    if mask.any() and not small.any():
-        small[tuple(p * n // old for p, n, old in zip(mask.nonzero(), new, mask.shape))] = True
+    if not small.any():
+        marked = [((p + .5 - a) / s) for p, a, s in zip(mask.nonzero(), low, scale)]
+        inside = np.all([(0 <= m) & (m < n) for m, n in zip(marked, new)], axis=0)
+        small[tuple(m[inside].astype(int) for m in marked)] = True
     return torch.from_numpy(small)
 
 # %% ../nbs/92_reading.ipynb #bf53ecc8
@@ -304,10 +312,18 @@ def is_picture(path: Path) -> bool:
     return is_seen(path) and path.suffix.lower() in IMAGE_SUFFIXES
 
 # %% ../nbs/92_reading.ipynb #95ce4e04
+_NOT_READ = (".avif", ".gif", ".heic", ".jfif", ".jp2", ".jxl", ".pbm", ".pgm", ".pnm",
+             ".ppm", ".raw", ".dng", ".tga")
+
 def list_pictures(folder: Path, deep=False, above=()) -> list[Path]:
     "Picture files in `folder`, sorted; with `deep` also those in its sub-folders"
     subs, files = list_folder(folder)
     found = [f for f in files if is_picture(f)]
+    if other := [f for f in files if is_seen(f) and f.suffix.lower() in _NOT_READ]:
+        warnings.warn(printable(
+            f"{folder}: {len(other)} files are passed over, {other[0].name} for one. Of "
+            f"pictures, {' '.join(IMAGE_SUFFIXES)} are read; convert the others to PNG."),
+            stacklevel=2)
     if deep:
         above = (*above, os.path.realpath(folder))
         for sub in filter(is_seen, subs):

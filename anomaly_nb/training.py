@@ -170,6 +170,7 @@ def _fit(self: TrainedDetector, pictures, batch_size, checkpoint):
                 written = time.monotonic()
     if self._best: self.load_state_dict(self._best, strict=False)
     self.eval()
+    self.zero_grad()                             # gradients are as large as the networks
     with torch.no_grad(): self.finish(seen.batches(train, self.batch_size))
     del self._best, self.optimiser
 
@@ -201,7 +202,7 @@ def _run_facts(self: TrainedDetector, pictures):
     order = hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()
     facts = {k: v for k, v in self.config.items() if k not in free}
     return json.loads(json.dumps(facts | dict(
-        model=type(self).__name__, size=pictures.size, resize=pictures.resize,
+        model=type(self).__name__, size=pictures.size, framing=pictures.framing.facts(),
         pictures=pictures.fingerprint(), order=order,
         weights_sha256=self.features and self.features.weights_sha256)))
 

@@ -301,7 +301,7 @@ import figures, numpy as np, tempfile
 from pathlib import Path
 from PIL import Image
 wrong = figures.watch({str(HERE.parent)!r})
-from anomaly_nb.data import Folder
+from anomaly_nb.own_pictures import Folder
 from anomaly_nb.viz import show_images
 root = Path(tempfile.mkdtemp())
 for name, grey in (("good/a", 90), ("good/b", 91), ("good/d", 93), ("bad/c", 92)):

@@ -1,8 +1,9 @@
 """How programs use the package, for mypy: never run. A line with `type: ignore` holds a
 mistake; mypy reports one that it does not find, as it reports an error in any other line."""
-from anomaly_nb.data import Folder, Pictures
+from anomaly_nb.data import Pictures
 from anomaly_nb.detector import load
 from anomaly_nb.models import PaDiM, PatchCore
+from anomaly_nb.own_pictures import Folder
 
 data = Folder("good", "bad", holdout=0.2)
 det = PatchCore("bundled", coreset=0.01, seed=3)

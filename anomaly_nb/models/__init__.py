@@ -2,6 +2,7 @@
 import difflib
 import importlib
 
+from ..arguments import KNOWN
 from ..detector import Detector, MeanPicture
 from ..files import ArgumentError
 from .cflow import CFlow
@@ -30,8 +31,8 @@ def by_name(name):
         raise ArgumentError(
             f"no model {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
             + f" There are: {', '.join(known)}; your own is module:Class")
-    if (module, attribute) in Detector.known:
-        return Detector.known[module, attribute]
+    if (module, attribute) in KNOWN:
+        return KNOWN[module, attribute]
     if module == "__main__" or not all(map(str.isidentifier, module.split("."))):
         raise ArgumentError(f"model {name!r}: write module:Class as Python writes it after "
                             "import; a class of a script or notebook belongs into a module")

@@ -30,6 +30,7 @@ class DFKDE(OnePassDetector):
     covariance and the bandwidth of Scott (Multivariate Density Estimation, 1992, 6.3).
     No anomaly map. `ArgumentError` at fit with too few pictures for the components.
     """
+    whole = True
     learned = ("mean", "whitening", "points", "constant")
 
     def __init__(self, backbone: str = "resnet18", layers: tuple[str, ...] = ("layer4",),

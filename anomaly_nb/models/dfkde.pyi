@@ -14,6 +14,7 @@ class DFKDE(OnePassDetector):
     covariance and the bandwidth of Scott (Multivariate Density Estimation, 1992, 6.3).
     No anomaly map. `ArgumentError` at fit with too few pictures for the components.
     """
+    whole: bool
     learned: tuple
 
     def __init__(self, backbone: str='resnet18', layers: tuple[str, ...]=('layer4',), weights: str | None=None, n_components: Count=16, seed: int=42):

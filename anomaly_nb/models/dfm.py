@@ -35,6 +35,7 @@ class DFM(OnePassDetector):
     `method`: "fre", the squared reconstruction error with its map, or "nll", the negative
     log-likelihood in the components, without one.
     """
+    whole = True
     presets = {"nll": dict(method="nll"), "global": dict(pool="global")}
     learned = ("mean", "axes", "spread")
 

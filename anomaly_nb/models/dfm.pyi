@@ -16,6 +16,7 @@ class DFM(OnePassDetector):
     `method`: "fre", the squared reconstruction error with its map, or "nll", the negative
     log-likelihood in the components, without one.
     """
+    whole: bool
     presets: dict
     learned: tuple
 

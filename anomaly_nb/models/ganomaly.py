@@ -62,6 +62,7 @@ class GANomaly(TrainedDetector):
     "published" has the two choices behind anomalib's table that differ most from the
     paper: inputs normalised as for ImageNet, and the discriminator's "output" compared.
     """
+    whole = True
     presets = {"quick": dict(width=16, epochs=24, batch_size=8),
                "published": dict(inputs="imagenet", adversarial="output")}
 

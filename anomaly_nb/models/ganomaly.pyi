@@ -23,6 +23,7 @@ class GANomaly(TrainedDetector):
     "published" has the two choices behind anomalib's table that differ most from the
     paper: inputs normalised as for ImageNet, and the discriminator's "output" compared.
     """
+    whole: bool
     presets: dict
 
     def __init__(self, size: Count=64, latent: Count=100, width: Count=64, balance: tuple[float, float, float]=(1, 50, 1), inputs: Literal['tanh', 'imagenet']='tanh', adversarial: Literal['features', 'output']='features', epochs: Count=100, lr: Positive=0.0002, batch_size: Count=16, validation: Below1=0.0, patience: Count | None=None, seed: int=42):

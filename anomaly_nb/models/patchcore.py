@@ -131,12 +131,17 @@ def weight(self: PatchCore, x, nearest, s):
 
 # %% ../../nbs/13_patchcore.ipynb #8e62e171
 @patch
-def score(self: PatchCore, seen, size):
-    "Feature maps -> image scores (B,) and anomaly maps (B, H, W) at `size`."
+def score(self: PatchCore, seen, size, counted=None):
+    """Feature maps -> image scores (B,) and anomaly maps (B, H, W) at `size`; with
+    `counted` (B, H, W) only cells that count for the most part have a say in a score."""
     z = self.embed(seen)
     x, (B, _, h, w) = flat(z), z.shape
     d, nearest = self.index(x)
-    s, at = d.view(B, h * w).max(1)
+    here = d.view(B, h, w)
+    if counted is not None:
+        share = F.interpolate(counted[:, None].to(d), (h, w), mode="area")[:, 0]
+        here = here.masked_fill(share <= 0.5, -torch.inf)
+    s, at = here.flatten(1).max(1)
     at = at + torch.arange(B, device=at.device) * h * w
     scores = s * self.weight(x[at], nearest[at], s)
     return scores, self.spread(d.view(B, h, w), next(iter(seen.values())), size)

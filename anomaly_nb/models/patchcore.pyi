@@ -53,8 +53,9 @@ class PatchCore(OnePassDetector):
         """The factor (B,) of equation 7 for the farthest patch x (B, C) of each picture, whose
     nearest bank row is `nearest` (B,), at the distance s (B,)."""
 
-    def score(self, seen, size):
-        """Feature maps -> image scores (B,) and anomaly maps (B, H, W) at `size`."""
+    def score(self, seen, size, counted=None):
+        """Feature maps -> image scores (B,) and anomaly maps (B, H, W) at `size`; with
+    `counted` (B, H, W) only cells that count for the most part have a say in a score."""
 
     def spread(self, grid, like, size):
         """Distances (B, h, w) -> maps at `size`; what was not scored takes the nearest score."""
