@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Record', 'Item', 'Batch', 'Pictures', 'mask_of', 'Tiles', 'pictures_from', 'split_records', 'Splits', 'Masks',
            'MVTec', 'find_root', 'mvtec_names', 'good_records', 'find_category', 'mvtec_test', 'IMAGE_SUFFIXES',
-           'DataError', 'Framing', 'read_image', 'read_mask', 'resize_image', 'resize_mask']
+           'DataError', 'Framing', 'read_image', 'read_mask', 'resize_image']
 
 # %% ../nbs/01_data.ipynb #c27b1307
 import difflib, hashlib, os, threading, unicodedata
@@ -26,10 +26,10 @@ from torch.utils.data import Dataset
 from .maps import Framing, framing_from, tile_places
 from .reading import (IMAGE_SUFFIXES, DataError, ahead, file_sha256, is_seen,
                                 list_folder, list_pictures, noting, read_image,
-                                read_mask, resize_image, resize_mask, same_bytes, sources)
+                                read_mask, resize_image, same_bytes, sources)
 
 _all_ = ["IMAGE_SUFFIXES", "DataError", "Framing", "read_image", "read_mask",
-         "resize_image", "resize_mask"]
+         "resize_image"]
 
 # %% ../nbs/01_data.ipynb #b3dba63b
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@
 __all__ = ['Report', 'check']
 
 # %% ../nbs/38_data_check.ipynb #fe3eb9a7
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from .data import (Record, find_category, find_root, good_records, mask_of,
-                             mvtec_names, mvtec_test)
+from .data import Record, find_root, mask_of
+from .layouts import Layout, Parts, find_layout, find_name
+from .files import bar
 from .reading import (ahead, file_sha256, is_picture, is_seen, list_folder,
                                 noting, printable, read_image)
 
@@ -35,68 +36,79 @@ class Report:
         return printable("\n".join(lines + [f"- {p}" for p in self.problems]))
 
 # %% ../nbs/38_data_check.ipynb #63c57646
-def _passed_over(folder: Path, used: set, problems: list, top=False):
-    "Note every file and folder below `folder` that is not in `used`"
+_TRUTH = {"ground_truth", "gt", "Masks"}       # folders of masks
+
+def _passed_over(layout: Layout, top: Path, folder: Path, used: set, problems: list):
+    "Note every file and folder in `folder`, below `top`, neither in `used` nor aside"
     subs, files = [], []
     with noting(problems): subs, files = list_folder(folder)
     for p in files:
-        if p in used or (top and not is_picture(p)): continue
+        if p in used or layout.aside(p): continue
+        if folder == top and not is_picture(p): continue      # documents
         why = ("a hidden or system file" if not is_seen(p) else
                f"{p.suffix!r} is not a suffix of pictures" if not is_picture(p) else
                "a mask without an anomalous picture"
-               if p.parent.parent.name == "ground_truth" else
-               "pictures are read from train/good and test/DEFECT")
+               if _TRUTH & set(p.relative_to(top).parts) else
+               f"pictures are read from {layout.looks}")
         problems.append(f"{p}: ignored, {why}.")
     for sub in subs:
-        if sub in used: _passed_over(sub, used, problems)
-        else: problems.append(f"{sub}: ignored, nothing in it is read.")
+        if sub in used: _passed_over(layout, top, sub, used, problems)
+        elif not layout.aside(sub):
+            problems.append(f"{sub}: ignored, nothing in it is read.")
 
 def _inspect(r: Record) -> tuple:
-    "Opens picture and mask of `r`: ((h, w) or None, sha256 or None, problems)"
+    "Opens picture and masks of `r`: ((h, w) or None, sha256 or None, problems)"
     problems, size, digest = [], None, None
     with noting(problems):
         size, digest = tuple(read_image(r.path).shape[1:]), file_sha256(r.path)
-        if r.mask_path and not mask_of(r, size).any():
-            problems.append(f"{r.mask_path}: an empty mask, all black. Draw the "
-                            f"defect, or move {r.path} to test/good.")
+        for path in r.mask_paths:
+            with noting(problems):
+                if mask_of(replace(r, mask_path=path), size).any(): continue
+                problems.append(f"{path}: an empty mask, all black. Draw the defect, or "
+                                f"move {r.path} to the normal test pictures.")
     return size, digest, problems
 
 # %% ../nbs/38_data_check.ipynb #2ad8c5c9
-def _check_category(folder: Path, problems: list) -> list[tuple]:
+def _check_category(layout: Layout, root: Path, name: str, problems: list) -> list[tuple]:
     "Rows of counts for one category; its problems are added to `problems`"
-    train, test, seen, groups = [], [], {}, {}
-    with noting(problems): train = good_records(folder/"train"/"good")
-    with noting(problems): test = mvtec_test(folder, problems)[0]
-    used = {p for r in train + test for p in (r.path, r.mask_path) if p}
-    _passed_over(folder, used.union(*(p.parents for p in used)), problems, top=True)
+    folder, parts, seen, groups = layout.folder(root, name), Parts([], [], []), {}, {}
+    with noting(problems): parts = layout.parts(root, name, problems)
+    every = [(split, r) for split, records in zip(_SPLITS, parts) for r in records]
+    used = {p for _, r in every for p in (r.path, *r.mask_paths)}
+    used = used.union(*(p.parents for p in used))
+    _passed_over(layout, folder, folder, used, problems)
     for want, word in (0, "normal"), (1, "anomalous"):
-        if all(r.target != want for r in test):
-            problems.append(f"{folder/'test'}: no {word} pictures, nothing to measure.")
-    where = ["train"] * len(train) + ["test"] * len(test)
-    opened = ahead(_inspect, train + test, threads=2, window=8)
-    for split, r, (size, digest, found) in zip(where, train + test, opened):
+        if all(r.target != want for r in parts.test):
+            problems.append(f"{folder/layout.test}: no {word} pictures, nothing to measure.")
+    opened = ahead(_inspect, [r for _, r in every], threads=2, window=8)
+    opened = bar(opened, len(every), f"checking {name}", show=len(every) > 50)
+    for (size, digest, found), (split, r) in zip(opened, every):
         problems += found
-        groups.setdefault((split, r.defect), []).append((size, r.mask_path))
+        groups.setdefault((split, r.defect), []).append((size, r.mask_paths))
         if digest and (first := seen.setdefault(digest, r.path)) != r.path:
             problems.append(f"{r.path}: the same bytes as {first}. Keep one of them.")
-    return [_row(folder.name, *key, *zip(*files)) for key, files in groups.items()]
+    return [_row(name, *key, *zip(*files)) for key, files in groups.items()]
+
+_SPLITS = "train", "holdout", "test", "left out"
 
 def _row(category, split, defect, sizes, masks) -> tuple:
     sizes = [f"{h}x{w}" for h, w in sorted({s for s in sizes if s})]
     if len(sizes) > 3: sizes[1:-1] = ["..."]
-    return category, split, defect, len(masks), sum(map(bool, masks)), " ".join(sizes)
+    return category, split, defect, len(masks), sum(map(len, masks)), " ".join(sizes)
 
 # %% ../nbs/38_data_check.ipynb #fe022881
-def check(root=None, categories=None) -> Report:
-    """Open every picture and mask of a set in MVTec's layout and list what is wrong.
+def check(root=None, categories=None, layout=None) -> Report:
+    """Open every picture and mask of a set, in any layout, and list what is wrong.
 
-    `root` as in `MVTec`; `categories` None means all. Bad files are listed, never
-    raised; a `root` or category that does not exist is a `DataError`.
+    `root` and `layout` as in `layouts.open_set`; `categories` None means all. Bad files
+    are listed, never raised; a `root` or category that is not there is a `DataError`.
     """
     root, rows, problems = find_root(root), [], []
+    layout = find_layout(root, layout)
     names = [categories] if isinstance(categories, str) else categories
-    if names is None: names = mvtec_names(root, problems)
-    if not names: find_category(root, None)
-    for name in names: rows += _check_category(find_category(root, name), problems)
+    if names is None: names = layout.names(root, problems)
+    if not names: find_name(layout, root)
+    for name in names:
+        rows += _check_category(layout, root, find_name(layout, root, name), problems)
     columns = ["category", "split", "defect", "pictures", "masks", "sizes"]
-    return Report(pd.DataFrame(rows, columns=columns), problems)
+    return Report(pd.DataFrame(rows, columns=columns), list(dict.fromkeys(problems)))

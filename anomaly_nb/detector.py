@@ -134,9 +134,8 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
 def _refuse_framing(self: Detector, framing):
     "`ArgumentError` where pixels are not to count and the detector scores whole pictures."
     if self.whole and (framing.resize == "letterbox" or framing.region is not None):
-        raise ArgumentError(f"{type(self).__name__} scores whole pictures and cannot leave "
-                            'a border or a region out: take resize="stretch" or "crop", or '
-                            "a box")
+        raise ArgumentError(f"{type(self).__name__} scores whole pictures, border and all: "
+                            'take resize="stretch" or "crop", or a box for a region')
 
 @patch
 def _refuse_unsaved(self: Detector, before):

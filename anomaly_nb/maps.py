@@ -235,8 +235,8 @@ def scored_in_tiles(score, images, counted, tile, overlap, chunk=16):
     for i, x in enumerate(images):
         parts = []
         for k in range(0, len(places), chunk):
-            cut = lambda x: torch.stack([x[..., y:y + h, a:a + w]
-                                         for y, a in places[k:k + chunk]])
+            cut = lambda x, some=places[k:k + chunk]: torch.stack(
+                [x[..., y:y + h, a:a + w] for y, a in some])
             parts.append(score(cut(x), tile, None if counted is None else cut(counted[i])))
         scores, maps = zip(*parts)
         found.append((torch.cat(scores).max(),

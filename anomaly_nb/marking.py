@@ -16,7 +16,7 @@ from .maps import regions
 
 HEAT = matplotlib.colormaps["inferno"]
 
-# %% ../nbs/34_marking.ipynb #06417fd5
+# %% ../nbs/34_marking.ipynb #6ce90095
 def heat_scale(detector):
     """(low, high) of maps for `heated`, the pixel threshold in the middle; low is what a
     tenth of a normal map exceeds. `ArgumentError` before `calibrate`, and without maps."""
@@ -33,9 +33,9 @@ def heated(image, amap, scale):
     high). Where the map is NaN, or at `low` and below, the picture stays as it is."""
     low, high = scale
     warm = ((torch.as_tensor(amap) - low) / (high - low)).nan_to_num(0).clamp(0, 1)
-    colours = torch.from_numpy(HEAT(warm.numpy())[..., :3]).permute(2, 0, 1).float()
-    share = 0.75 * warm.sqrt()
-    return (255 * ((1 - share) * image + share * colours)).round().to(torch.uint8)
+    colours = torch.from_numpy(HEAT(0.4 + 0.6 * warm.numpy())[..., :3]).permute(2, 0, 1)
+    share = 0.8 * warm                               # no dark end: it would look like dirt
+    return (255 * ((1 - share) * image + share * colours.float())).round().to(torch.uint8)
 
 # %% ../nbs/34_marking.ipynb #3a7ff787
 def marked(image, amap, threshold, least_area=1):

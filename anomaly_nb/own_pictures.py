@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['named', 'Folder', 'suspects']
 
-# %% ../nbs/30_own_pictures.ipynb #d3f15139
+# %% ../nbs/30_own_pictures.ipynb #e82f4944
 import glob, warnings
 from pathlib import Path
 
 from .data import (DataError, Pictures, Record, Splits, find_root,
                              split_records)
-from .reading import ahead, list_pictures, printable, read_image
+from .reading import ahead, list_pictures, printable
 
 # %% ../nbs/30_own_pictures.ipynb #7d258ba9
 def named(sources) -> list[tuple]:
