@@ -6,6 +6,7 @@
 __all__ = ['Report', 'check']
 
 # %% ../nbs/38_data_check.ipynb #fe3eb9a7
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,7 +73,9 @@ def _inspect(r: Record) -> tuple:
 def _check_category(layout: Layout, root: Path, name: str, problems: list) -> list[tuple]:
     "Rows of counts for one category; its problems are added to `problems`"
     folder, parts, seen, groups = layout.folder(root, name), Parts([], [], []), {}, {}
-    with noting(problems): parts = layout.parts(root, name, problems)
+    with noting(problems), warnings.catch_warnings():
+        warnings.simplefilter("ignore")              # _passed_over tells it of each file
+        parts = layout.parts(root, name, problems)
     every = [(split, r) for split, records in zip(_SPLITS, parts) for r in records]
     used = {p for _, r in every for p in (r.path, *r.mask_paths)}
     used = used.union(*(p.parents for p in used))
