@@ -8,7 +8,7 @@ __all__ = ['Record', 'Item', 'Batch', 'Pictures', 'mask_of', 'Tiles', 'pictures_
            'DataError', 'Framing', 'read_image', 'read_mask', 'resize_image']
 
 # %% ../nbs/01_data.ipynb #c27b1307
-import difflib, hashlib, os, threading, unicodedata
+import difflib, hashlib, os, threading
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from torch.utils.data import Dataset
 
 from .maps import Framing, framing_from, tile_places
 from .reading import (IMAGE_SUFFIXES, DataError, ahead, file_sha256, is_seen,
-                                list_folder, list_pictures, noting, read_image,
+                                list_folder, list_pictures, nfc, noting, read_image,
                                 read_mask, resize_image, same_bytes, sources)
 
 _all_ = ["IMAGE_SUFFIXES", "DataError", "Framing", "read_image", "read_mask",
@@ -160,8 +160,14 @@ def _batches(self: Pictures, order, n, threads, failed):
                         _stacked(masks) if self.has_masks else None,
                         list(paths) if on_disk else None,
                         list(defects) if self.labelled else None, list(sizes),
-                        _stacked([torch.ones(self.size, dtype=torch.bool) if c is None else c for c in counted])
-                        if any(c is not None for c in counted) else None)
+                        self._counted(counted))
+
+@patch
+def _counted(self: Pictures, found):
+    "(B, H, W) of what is counted in B pictures; None where all of all counts"
+    if all(c is None for c in found): return None
+    return torch.stack([torch.ones(self.size, dtype=torch.bool) if c is None else c
+                        for c in found])
 
 def _stacked(tensors):
     "One tensor; the list where one of them is None"
@@ -187,7 +193,7 @@ class Tiles(Pictures):
         self.size, self._last, self._lock = self.tile, (None, None), threading.Lock()
 
     def __getitem__(self, i) -> Item:
-        i, place = divmod(index(i) % len(self), len(self.places))
+        i, place = divmod(range(len(self))[index(i)], len(self.places))
         with self._lock:
             if self._last[0] != i: self._last = i, self.whole[i]
             item = self._last[1]
@@ -223,7 +229,7 @@ def pictures_from(data, size=256, part="test") -> Pictures:
     stay as given. `DataError` if nothing is found, or anything that is no picture.
     """
     if isinstance(data, Pictures):
-        if not isinstance(size, Framing) or data.framing.facts() == size.facts(): return data
+        if not isinstance(size, Framing) or data.framing == size: return data
         raise DataError(f"these pictures are read as {data.framing}, and {size} is asked "
                         "for; give the files themselves, or open them so.")
     if hasattr(data, "train"): return pictures_from(getattr(data, part), size)
@@ -283,23 +289,30 @@ class Splits:
                 f"{len(self._holdout)}, test {len(self._test)})")
 
 # %% ../nbs/01_data.ipynb #ce9899df
-def _nfc(name) -> str: return unicodedata.normalize("NFC", str(name))
-
 class Masks:
-    "The mask files below `folder`, found by 'KIND/NAME' (no suffix), each used once"
-    def __init__(self, folder: Path):
-        self.folder, self.files, self.owners = folder, {}, {}
+    """The mask files below `folder`, found by 'KIND/NAME' (no suffix), each used once.
+
+    `names`: what the mask of a picture {name} may be called, with or without a suffix."""
+    def __init__(self, folder: Path, names=("{name}", "{name}_mask")):
+        self.folder, self.names, self.files, self.owners = folder, names, {}, {}
         for p in list_pictures(folder, deep=True):
-            stem = _nfc(p.relative_to(folder).with_suffix("").as_posix())
-            self.files.setdefault(stem, []).append(p)
+            name = nfc(p.relative_to(folder).as_posix())
+            for key in name, name.removesuffix(p.suffix):
+                self.files.setdefault(key, []).append(p)
 
     def of(self, picture: Path, stem: str) -> Path:
         "The one mask of `picture`, called `stem`"
-        found = [p for s in (stem, f"{stem}_mask") for p in self.files.get(_nfc(s), [])]
-        if not found:
-            raise DataError(f"{picture}: its mask is missing. Expected "
-                            f"{self.folder/stem}_mask.png. Add it, or use the set "
-                            f"without masks: move {self.folder} away.")
+        if found := self.find(picture, stem): return found
+        raise DataError(f"{picture}: its mask is missing. Expected "
+                        f"{self.folder/stem}_mask.png. Add it, or use the set "
+                        f"without masks: move {self.folder} away.")
+
+    def find(self, picture: Path, stem: str) -> Path | None:
+        "As `of`; None if there is none"
+        keys = [nfc(name.format(name=stem)) for name in self.names]
+        found = dict.fromkeys(p for k in keys for p in self.files.get(k, []))
+        found = [p for p in found if p != picture]
+        if not found: return None
         if len(found) > 1: raise DataError(f"{picture}: two masks, {found[0]} and "
                                            f"{found[1]}. Keep one.")
         owner = self.owners.setdefault(found[0], picture)
@@ -363,7 +376,7 @@ def find_category(root: Path, name: str | None) -> Path:
     here = _is_category(root)
     if here and name in (None, root.name): return root
     for folder in [] if here else list_folder(root)[0]:
-        if _nfc(folder.name) == _nfc(name) and _is_category(folder): return folder
+        if nfc(folder.name) == nfc(name) and _is_category(folder): return folder
     names = mvtec_names(root, [])
     there = f"There are: {', '.join(names)}." if names else (
         "No folder in it has a train folder with normal pictures.")

@@ -83,6 +83,9 @@ class Pictures(Dataset):
     def _batches(self, order, n, threads, failed):
         ...
 
+    def _counted(self, found):
+        """(B, H, W) of what is counted in B pictures; None where all of all counts"""
+
     def fingerprint(self) -> str:
         """Hex sha256 over kinds, file names and contents, masks too; the order is no matter"""
     records: Any
@@ -157,17 +160,21 @@ class Splits:
     train: Pictures
     _holdout: Pictures
     _test: Pictures
-def _nfc(name) -> str:
-    ...
 class Masks:
-    """The mask files below `folder`, found by 'KIND/NAME' (no suffix), each used once"""
+    """The mask files below `folder`, found by 'KIND/NAME' (no suffix), each used once.
 
-    def __init__(self, folder: Path):
+    `names`: what the mask of a picture {name} may be called, with or without a suffix."""
+
+    def __init__(self, folder: Path, names=('{name}', '{name}_mask')):
         ...
 
     def of(self, picture: Path, stem: str) -> Path:
         """The one mask of `picture`, called `stem`"""
+
+    def find(self, picture: Path, stem: str) -> Path | None:
+        """As `of`; None if there is none"""
     folder: Path
+    names: Any
     files: dict
     owners: dict
 class MVTec(Splits):

@@ -108,10 +108,10 @@ def check(root=None, categories=None, layout=None) -> Report:
     """
     root, rows, problems = find_root(root), [], []
     layout = find_layout(root, layout)
-    names = [categories] if isinstance(categories, str) else categories
-    if names is None: names = layout.names(root, problems)
+    asked = [categories] if isinstance(categories, str) else categories
+    names = layout.names(root, problems) if asked is None else [
+        find_name(layout, root, name) for name in asked]
     if not names: find_name(layout, root)
-    for name in names:
-        rows += _check_category(layout, root, find_name(layout, root, name), problems)
+    for name in names: rows += _check_category(layout, root, name, problems)
     columns = ["category", "split", "defect", "pictures", "masks", "sizes"]
     return Report(pd.DataFrame(rows, columns=columns), list(dict.fromkeys(problems)))

@@ -96,10 +96,10 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
     `data`: a data object (its `train`), `Pictures`, a folder, files, or pictures in
     memory, see `pictures_from`. `size`: (H, W), an int or a `Framing`, for data without a
     size of its own (256). `tile`: (h, w) or an int; pictures are learned and judged in
-    tiles of that size, neighbours sharing `overlap` of a tile. `device`: "auto" (CUDA where present, else CPU) or any torch device.
-    `checkpoint`: a file from which a training that was killed goes on; one pass needs
-    none. `batch_size`: of reading and of one pass; a trained detector's steps take its
-    own. `DataError` without pictures or when one of them is labelled anomalous.
+    tiles of that size, neighbours sharing `overlap` of a tile. `device`: "auto" (CUDA
+    where present, else CPU) or any torch device. `checkpoint`: a file from which a
+    training that was killed goes on; one pass needs none. `batch_size`: of reading and of
+    one pass; a trained detector's steps take its own. `DataError` without pictures or when one of them is labelled anomalous.
     """
     if size is None: size = data.shape[-2:] if isinstance(data, torch.Tensor) else 256
     pictures, device = pictures_from(data, size, "train"), pick_device(device)
@@ -182,12 +182,10 @@ def _scored(self: Detector, images, size, counted):
         scores = maps.masked_fill(~counted, -torch.inf).amax((1, 2))
     return scores, maps.masked_fill(~counted, torch.nan)
 
-
 @patch
 def _refuse_unfitted(self: Detector):
     if self.input_size is None:
         raise NotFitted(f"{type(self).__name__} is not fitted: call fit(data.train)")
-
 
 # %% ../nbs/06_detector.ipynb #c68b7113
 @patch
@@ -216,6 +214,8 @@ def predict_batches(self: Detector, data, batch_size=32, maps="input", progress=
     pictures = pictures_from(data, self.framing, "test")
     if self.tile: batch_size = 1                 # each of them is large
     batches = pictures.batches(batch_size, threads=1 if self.tile else 2, failed=failed)
+    scores = (self.calibration or {}).get("scores")
+    normal = np.array(scores, np.float32) if scores else None
     with bar(batches, math.ceil(len(pictures) / batch_size), "predict", progress) as steps:
         for b in steps:
             with torch.inference_mode():
@@ -223,13 +223,8 @@ def predict_batches(self: Detector, data, batch_size=32, maps="input", progress=
                 scores, grid = self(b.images.to(self.device), b.paths, counted)
             yield Predictions(scores.cpu(), _at_size(grid, b, maps, self.framing), b.targets,
                               b.masks, b.paths, b.defects, self.threshold,
-                              self.pixel_threshold, self._normal(), b.original_sizes,
+                              self.pixel_threshold, normal, b.original_sizes,
                               self.framing)
-
-@patch
-def _normal(self: Detector):
-    "The scores of the holdout, where there was one."
-    return None if not self.calibration else np.array(self.calibration["scores"], np.float32)
 
 # %% ../nbs/06_detector.ipynb #c4353ec6
 @patch
@@ -431,6 +426,10 @@ def _restore(self: Detector, path, header, tensors, inside):
         raise FileError(f"{path}, written by anomaly_nb {header['version']}, does not fit "
                         f"this version's {header['model']} (missing {missing[:2]}, "
                         f"unexpected {extra[:2]}): fit it again, or install that version")
+    earlier = dict(framing=header["input_size"], tile=None, pixel_threshold=None, history=[])
+    header = earlier | header                        # of files before format 3
+    if header["calibration"]:
+        header["calibration"] = dict(scores=[], quantiles=[]) | header["calibration"]
     self.framing = framing_from(header["framing"])
     self.input_size, (tile, overlap) = self.framing.size, header["tile"] or (None, None)
     self.tile = tile and (tuple(tile), overlap)

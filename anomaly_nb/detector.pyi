@@ -49,10 +49,10 @@ class Detector(nn.Module):
     `data`: a data object (its `train`), `Pictures`, a folder, files, or pictures in
     memory, see `pictures_from`. `size`: (H, W), an int or a `Framing`, for data without a
     size of its own (256). `tile`: (h, w) or an int; pictures are learned and judged in
-    tiles of that size, neighbours sharing `overlap` of a tile. `device`: "auto" (CUDA where present, else CPU) or any torch device.
-    `checkpoint`: a file from which a training that was killed goes on; one pass needs
-    none. `batch_size`: of reading and of one pass; a trained detector's steps take its
-    own. `DataError` without pictures or when one of them is labelled anomalous.
+    tiles of that size, neighbours sharing `overlap` of a tile. `device`: "auto" (CUDA
+    where present, else CPU) or any torch device. `checkpoint`: a file from which a
+    training that was killed goes on; one pass needs none. `batch_size`: of reading and of
+    one pass; a trained detector's steps take its own. `DataError` without pictures or when one of them is labelled anomalous.
     """
 
     def _refuse_framing(self, framing):
@@ -86,9 +86,6 @@ class Detector(nn.Module):
     own, None for none. `failed`: a list; pictures that cannot be read are added
     to it as (path, message) and left out. Without it the first one is a `DataError`.
     """
-
-    def _normal(self):
-        """The scores of the holdout, where there was one."""
 
     def predict(self, data, batch_size=32, maps='input', progress=True, failed=None) -> Predictions:
         """All of `predict_batches(...)` as one `Predictions`."""

@@ -8,7 +8,7 @@ __all__ = ['COLUMNS', 'LAYOUTS', 'Parts', 'Layout', 'Folders', 'masks_in', 'MVTe
            'find_name', 'LayoutSet', 'open_set']
 
 # %% ../nbs/32_layouts.ipynb #7e3daead
-import csv, difflib, os, re, unicodedata, warnings
+import csv, difflib, os, re, warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from .data import (DataError, Masks, MVTec, Record, Splits, find_category,
                              split_records)
 from .files import bar
 from .reading import (IMAGE_SUFFIXES, ahead, is_seen, list_folder,
-                                list_pictures, noting, printable, read_mask, same_bytes,
+                                list_pictures, nfc, noting, printable, read_mask, same_bytes,
                                 telling)
 
 # %% ../nbs/32_layouts.ipynb #48c2fcb8
@@ -306,13 +306,11 @@ def find_layout(root, layout=None) -> Layout:
                     "Check the folder, or choose one of the layouts by its name.")
 
 # %% ../nbs/32_layouts.ipynb #915043d8
-def _nfc(name) -> str: return unicodedata.normalize("NFC", str(name))
-
 def find_name(layout: Layout, root: Path, category=None) -> str:
     "The name of `category` as it is in `root`; None is enough if there is only one"
     names = layout.names(root, [])
     for name in names:
-        if _nfc(name) == _nfc(category): return name
+        if nfc(name) == nfc(category): return name
     if category is None and len(names) == 1: return names[0]
     near = difflib.get_close_matches(str(category), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -197,8 +197,6 @@ def find_layout(root, layout=None) -> Layout:
     `layout`: a name in `LAYOUTS` or a `Layout` of your own. `DataError` for an unknown
     name, and if nothing in `root` lies like that, or like any of `LAYOUTS`.
     """
-def _nfc(name) -> str:
-    ...
 def find_name(layout: Layout, root: Path, category=None) -> str:
     """The name of `category` as it is in `root`; None is enough if there is only one"""
 class LayoutSet(Splits):

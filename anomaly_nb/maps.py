@@ -80,7 +80,7 @@ def principal_components(x, keep):
 RESIZES = ("stretch", "letterbox", "crop")
 GREY = 0.5                                   # a letterbox's border; it is never scored
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Framing:
     """Which part of a picture a detector sees, at which size, and which pixels count.
 
@@ -93,7 +93,7 @@ class Framing:
     size: tuple[int, int] = (256, 256)
     resize: str = "stretch"
     box: tuple[int, int, int, int] | None = None
-    region: object = field(default=None, repr=False, compare=False)
+    region: object = field(default=None, repr=False)
 
     def __post_init__(self):
         put = lambda name, value: object.__setattr__(self, name, value)
@@ -107,6 +107,9 @@ class Framing:
         if self.region.ndim != 2 or not self.region.any():
             raise DataError(f"region: {tuple(self.region.shape)} with {self.region.sum()} "
                             "white pixels. Give (height, width), white where to look.")
+
+    def __eq__(self, other):
+        return isinstance(other, Framing) and self.facts() == other.facts()
 
 def _checked_box(box):
     "`box` as (top, left, bottom, right), whole numbers, or a `DataError`."
@@ -162,9 +165,12 @@ def _placed(self: Framing, x, resize, fill):
 @patch
 def counted(self: Framing, h, w):
     "(H, W) bool, True where a picture of (h, w) is scored; None if that is everywhere."
-    if self.region is None and self.places(h, w)[1] == (0, 0, *self.size): return None
-    if self.region is None: return self.mask(torch.ones(h, w, dtype=torch.bool))
-    return self.mask(resize_mask(self.region, (h, w)))
+    if self.region is not None: return self.mask(resize_mask(self.region, (h, w)))
+    top, left, bottom, right = self.places(h, w)[1]
+    if (top, left, bottom, right) == (0, 0, *self.size): return None
+    inside = np.zeros(self.size, bool)
+    inside[top:bottom, left:right] = True
+    return torch.from_numpy(inside)
 
 @patch
 def back(self: Framing, amap, h, w):
@@ -266,6 +272,17 @@ def regions(amap, threshold, least_area=1):
         found.append(Region(rows.start, cols.start, rows.stop, cols.stop, len(values),
                             float(values.mean()), float(values.max())))
     return sorted((r for r in found if r.area >= least_area), key=lambda r: -r.peak)
+
+# %% ../nbs/93_maps.ipynb #62f08206
+@patch
+def region_back(self: Framing, region, h, w):
+    "`region` of a map (H, W) in the pixels of its picture (h, w)."
+    seen, filled = self.places(h, w)
+    step = [(seen[k + 2] - seen[k]) / (filled[k + 2] - filled[k]) for k in (0, 1)]
+    move = lambda at, k: round(seen[k] + (at - filled[k]) * step[k])
+    top, left, bottom, right = (move(at, k % 2) for k, at in enumerate(region[:4]))
+    return region._replace(top=top, left=left, bottom=bottom, right=right,
+                           area=round(region.area * step[0] * step[1]))
 
 # %% ../nbs/93_maps.ipynb #000315f6
 def refuse_nan(tensors, paths=None):

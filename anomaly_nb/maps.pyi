@@ -22,7 +22,7 @@ def principal_components(x, keep):
     """
 RESIZES: tuple
 GREY: float
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Framing:
     """Which part of a picture a detector sees, at which size, and which pixels count.
 
@@ -35,9 +35,12 @@ class Framing:
     size: tuple[int, int] = (256, 256)
     resize: str = 'stretch'
     box: tuple[int, int, int, int] | None = None
-    region: object = field(default=None, repr=False, compare=False)
+    region: object = field(default=None, repr=False)
 
     def __post_init__(self):
+        ...
+
+    def __eq__(self, other):
         ...
 
     def places(self, h, w):
@@ -60,6 +63,9 @@ class Framing:
 
     def facts(self):
         """The framing as JSON can hold it, for `framing_from`; equal for equal framings."""
+
+    def region_back(self, region, h, w):
+        """`region` of a map (H, W) in the pixels of its picture (h, w)."""
 def _checked_box(box):
     """`box` as (top, left, bottom, right), whole numbers, or a `DataError`."""
 def framing_from(given):

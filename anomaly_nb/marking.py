@@ -9,6 +9,7 @@ __all__ = ['HEAT', 'heat_scale', 'heated', 'marked']
 import matplotlib
 import numpy as np
 import torch
+from scipy.ndimage import binary_erosion
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from .files import ArgumentError
@@ -45,8 +46,8 @@ def marked(image, amap, threshold, least_area=1):
     amap = torch.as_tensor(amap)
     found = regions(amap, threshold, least_area)
     if not found: return shown
-    above = (amap >= threshold)[None]
-    inner = -torch.nn.functional.max_pool2d(-above.float(), 3, 1, 1) > 0
-    shown = draw_segmentation_masks(shown, above & ~inner, alpha=1.0, colors="cyan")
+    above = (amap >= threshold).numpy()
+    edge = above & ~binary_erosion(above, np.ones((3, 3)), border_value=1)
+    shown = draw_segmentation_masks(shown, torch.from_numpy(edge)[None], 1.0, "cyan")
     boxes = torch.tensor([[r.left, r.top, r.right - 1, r.bottom - 1] for r in found])
     return draw_bounding_boxes(shown, boxes, colors="white")

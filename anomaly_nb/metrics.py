@@ -349,8 +349,10 @@ class Predictions:
                             'predict with maps="input" to measure pixels, or maps=None')
         rows = image_metrics(self.scores, self.targets)
         if self.masks is None or self.maps is None: return rows
-        known = [i for i, m in enumerate(self.masks) if m is not None]
-        maps, masks = self.maps[known], np.stack([as_array(self.masks[i]) for i in known])
+        maps, masks = self.maps, self.masks
+        if isinstance(masks, list):                  # of some pictures nobody drew one
+            known = [i for i, m in enumerate(masks) if m is not None]
+            maps, masks = maps[known], torch.stack([masks[i] for i in known])
         nothing = np.isnan(as_array(maps))
         return rows | pixel_metrics(maps, masks, ~nothing if nothing.any() else None)
 
@@ -363,21 +365,13 @@ class Predictions:
         if self.maps is None or threshold is None:
             raise ArgumentError("regions need maps and a threshold for them: a detector "
                                 "with maps that is calibrated, or threshold=...")
-        rows = [dict(path=self.paths and self.paths[i], picture=i,
-                     **self._of_picture(r, i)._asdict())
-                for i in range(len(self)) for r in regions(self.maps[i], threshold, least_area)]
+        framed = not (isinstance(self.maps, list) or self.framing is None or self.sizes is None)
+        rows = []
+        for i, amap in enumerate(self.maps):
+            for r in regions(amap, threshold, least_area):
+                if framed: r = self.framing.region_back(r, *self.sizes[i])
+                rows.append(dict(path=self.paths and self.paths[i], picture=i, **r._asdict()))
         return pd.DataFrame(rows, columns=["path", "picture", *Region._fields])
-
-    def _of_picture(self, region, i):
-        "`region` of map i in the pixels of its picture, where these are known."
-        if isinstance(self.maps, list) or self.framing is None or self.sizes is None:
-            return region
-        seen, filled = self.framing.places(*self.sizes[i])
-        step = [(seen[k + 2] - seen[k]) / (filled[k + 2] - filled[k]) for k in (0, 1)]
-        move = lambda at, k: round(seen[k] + (at - filled[k]) * step[k])
-        top, left, bottom, right = (move(at, k % 2) for k, at in enumerate(region[:4]))
-        return region._replace(top=top, left=left, bottom=bottom, right=right,
-                               area=round(region.area * step[0] * step[1]))
 
     def frame(self):
         "DataFrame, a row a picture: path, defect, target, score, p_value, threshold, ..."

@@ -9,7 +9,7 @@ __all__ = ['named', 'Folder', 'suspects']
 import glob, warnings
 from pathlib import Path
 
-from .data import (DataError, Pictures, Record, Splits, find_root,
+from .data import (DataError, Masks, Pictures, Record, Splits, find_root,
                              split_records)
 from .reading import ahead, list_pictures, printable
 
@@ -51,10 +51,10 @@ class Folder(Splits):
                  seed=0, name=None, test_normal=None, mask_name=None):
         if masks is not None and bad is None:
             raise DataError(f"{masks}: masks were given without bad pictures. Give bad=.")
-        good = _pictures(normal, mask_name)
+        good = _pictures(normal, masks, mask_name)
         self.root = good[0][1]
         self.name = self.category = name or self.root.parent.name
-        kept = _normal(_pictures(test_normal, mask_name)) if test_normal else []
+        kept = _normal(_pictures(test_normal, masks, mask_name)) if test_normal else []
         shares = {"test": 0 if kept else test, "holdout": holdout}
         cut, held, train = split_records(_normal(good), shares, seed)
         wrong = _bad(bad, masks, mask_name) if bad is not None else []
@@ -62,23 +62,22 @@ class Folder(Splits):
         self._set(train, held, kept + cut + wrong, masks is not None, size)
 
 # %% ../nbs/30_own_pictures.ipynb #67ee1f7a
-def _pictures(sources, mask_name):
-    "What `named` finds, without the masks among them"
-    pairs, pattern = named(sources), mask_name or "{name}_mask"
-    paths = {p for p, _ in pairs}
-    masks = {m for p in paths for m in _candidates(p.parent, p, pattern)
-             if m in paths and m != p}
-    if masks and mask_name is None:
-        some = min(masks)
-        raise DataError(f"{some}: it looks like a mask, and lies among {len(paths)} "
+def _pictures(sources, masks, mask_name):
+    "What `named` finds, without the masks that `mask_name` says lie among them"
+    pairs, owners = named(sources), {}
+    folder = None if masks is None else find_root(masks)
+    for p, root in pairs:
+        if folder in p.parents and folder != root:
+            raise DataError(f"{p}: it lies in {folder}, where the masks are, and would be "
+                            "read as a picture. Move the masks beside the pictures' folder.")
+        mask = p.parent/(mask_name or "{name}_mask").format(name=p.stem)
+        owners.setdefault(mask, set()).add(p)
+    taken = {p for p, _ in pairs
+             if any(owners.get(key, {p}) != {p} for key in (p, p.with_suffix("")))}
+    if taken and mask_name is None:
+        raise DataError(f"{min(taken)}: it looks like a mask, and lies among {len(pairs)} "
                         "pictures. Say so with mask_name='{name}_mask', or move it away.")
-    return [(p, root) for p, root in pairs if p not in masks]
-
-def _candidates(folder, picture, pattern):
-    "Files in `folder` that may be the mask of `picture`"
-    name = pattern.format(name=picture.stem)
-    if Path(name).suffix: return [folder/name]
-    return [folder/f"{name}{s}" for s in (".png", ".bmp", ".tif", ".tiff", picture.suffix)]
+    return [(p, root) for p, root in pairs if p not in taken]
 
 def _normal(pairs): return [Record(p, 0, "good") for p, _ in pairs]
 
@@ -95,8 +94,10 @@ def _apart(*parts):
 def _bad(sources, masks, mask_name):
     "Records of the bad pictures, with their kinds and masks"
     several = isinstance(sources, (list, tuple)) and len(sources) > 1
-    records = [_record(p, root, several, masks, mask_name)
-               for p, root in _pictures(sources, mask_name)]
+    drawn = None if masks is None else Masks(
+        find_root(masks), ("{name}", mask_name or "{name}_mask"))
+    records = [_record(p, root, several, drawn)
+               for p, root in _pictures(sources, masks, mask_name)]
     without = [r for r in records if not r.mask_path]
     if masks is None or not without: return records
     if len(without) == len(records):
@@ -108,20 +109,14 @@ def _bad(sources, masks, mask_name):
                             "them out"), stacklevel=3)
     return records
 
-def _record(picture, root, several, masks, mask_name):
-    where = picture.parent.relative_to(root)
-    kind = root.name if several else (where.parts or ("bad",))[0]
+def _record(picture, root, several, drawn):
+    where = picture.relative_to(root)
+    kind = root.name if several else (*where.parent.parts, "bad")[0]
     if kind == "good":
         raise DataError(f"{picture.parent}: 'good' is the name of normal pictures. Rename "
                         "this folder.")
-    found = []
-    for pattern in ("{name}", mask_name or "{name}_mask") if masks is not None else ():
-        folder = find_root(masks)/where
-        found += [m for m in _candidates(folder, picture, pattern) if m.is_file()]
-    found = [m for m in dict.fromkeys(found) if m != picture]
-    if len(found) > 1:
-        raise DataError(f"{picture}: two masks, {found[0]} and {found[1]}. Keep one.")
-    return Record(picture, 1, kind, found[0] if found else None)
+    mask = drawn and drawn.find(picture, where.with_suffix("").as_posix())
+    return Record(picture, 1, kind, mask)
 
 # %% ../nbs/30_own_pictures.ipynb #bf56bc97
 def suspects(pictures: Pictures, most=64) -> list[str]:
@@ -150,6 +145,6 @@ def _look(r):
     if 0 < high <= 4095 / 65535: text = ("no value above 4095 of 65535: 12 bits in a 16-bit "
                                          "file? Multiply by 16 when it is saved")
     elif x.std() < 0.01: text = f"hardly any contrast, all between {low:.2f} and {high:.2f}"
-    elif set(map(float, (low, high))) == {0, 1} and ((x == 0) | (x == 1)).all():
+    elif low == 0 and high == 1 and ((x == 0) | (x == 1)).all():
         text = "only black and white, as a mask is"
     return x.shape[1:], text
