@@ -129,12 +129,12 @@ class Rows:
         "Make the file and its folder if they are missing; `FileError` if that fails."
         with self._open(): pass
 
-    def append(self, row):
-        "Add a row (a dict; missing columns stay blank), durably."
+    def append(self, *rows):
+        "Add rows (dicts; missing columns stay blank), durably."
         with self._open() as f:
             f.truncate(f.read().rfind(b"\n") + 1)      # whole lines only
             f.seek(0, os.SEEK_END)
-            f.write(_line(row.get(c, "") for c in self.columns))
+            for row in rows: f.write(_line(row.get(c, "") for c in self.columns))
             f.flush()
             os.fsync(f.fileno())
 

@@ -52,8 +52,8 @@ class Rows:
     def start(self):
         """Make the file and its folder if they are missing; `FileError` if that fails."""
 
-    def append(self, row):
-        """Add a row (a dict; missing columns stay blank), durably."""
+    def append(self, *rows):
+        """Add rows (dicts; missing columns stay blank), durably."""
 
     def rows(self):
         """The newest row of each key, as texts, in the order in which keys first came."""
