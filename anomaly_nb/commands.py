@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'NO_MAPS', 'settings', 'framing', 'opened', 'labelled', 'pixels', 'corners', 'add_sources',
-           'about_threshold', 'new_folder', 'may_write', 'bars', 'train', 'new_detector', 'data_rate', 'add_model',
-           'add_train', 'command', 'evaluation', 'evaluate', 'known_detector', 'compare', 'add_detector',
+           'about_threshold', 'new_folder', 'may_write', 'bars', 'train', 'new_detector', 'possible_rate', 'left_out',
+           'add_model', 'add_train', 'command', 'evaluation', 'evaluate', 'known_detector', 'compare', 'add_detector',
            'add_measuring', 'calibrate', 'add_calibrate', 'predict', 'watch', 'add_answers', 'report', 'export',
            'add_writing', 'add_commands']
 
@@ -137,7 +137,7 @@ def may_write(path):
     trial.unlink()
     return path
 
-# %% ../nbs/44_commands.ipynb #8b12c516
+# %% ../nbs/44_commands.ipynb #866df734
 def bars(a):
     "Progress bars are for somebody who looks on: not for a log, not with --quiet."
     return not a.quiet and sys.stderr.isatty()
@@ -148,23 +148,27 @@ def train(a):
     from anomaly_nb import files, own_pictures
     out, device = may_write(a.out), files.pick_device(a.device)
     data, det = opened(a, framing(a), a.calibrate), new_detector(a)
-    fpr = data_rate(data, a.fpr) if a.calibrate else None
-    for text in own_pictures.suspects(data.train): print("look at", text, file=sys.stderr)
+    held, damaged = (own_pictures.readable(data.holdout, bars(a)) if a.calibrate else
+                     (None, []))
+    fpr = held and possible_rate(len(held), a.fpr)
+    learned, failed = own_pictures.readable(data.train, bars(a))
+    for text in own_pictures.suspects(learned): print("look at", text, file=sys.stderr)
     checkpoint, lock = Path(f"{out}.training"), FileLock(f"{out}.lock", timeout=0)
     try: lock.acquire()
     except Timeout: raise files.FileError(
         f"another run is training {out}; name another file") from None
     try:
-        det.fit(data.train, device=device, progress=bars(a), checkpoint=checkpoint,
+        det.fit(learned, device=device, progress=bars(a), checkpoint=checkpoint,
                 tile=a.tile, overlap=a.overlap)
         try:
-            if fpr: det.calibrate(data.holdout, fpr, progress=bars(a))
+            if fpr: det.calibrate(held, fpr, progress=bars(a))
         finally: det.save(out)
         checkpoint.unlink(missing_ok=True)
     finally: files.release(lock)
     if not a.quiet:
-        print(f"{out}: {a.model} on {len(data.train)} pictures, {about_threshold(det)}")
-        if a.bad: print(evaluation(det.predict(data.test, progress=bars(a))))
+        print(f"{out}: {a.model} on {len(learned)} pictures, {about_threshold(det)}")
+        if a.bad: print(evaluation(det.predict(data.test, progress=bars(a), failed=failed)))
+    return left_out([*failed, *damaged])
 
 def new_detector(a):
     "The unfitted detector of --model, --backbone, --weights, --seed, --set and --preset."
@@ -175,13 +179,18 @@ def new_detector(a):
     return cls(**{k: v for k, v in axes.items() if k in known},
                **settings(a.model, a.set, a.preset))
 
-def data_rate(data, fpr):
-    "The rate that is asked for; by default 5 %, or the smallest that the holdout can show."
+def possible_rate(n, fpr=None):
+    "The rate that is asked for; by default 5 %, or the smallest that n pictures can show."
     from anomaly_nb.metrics import conformal_threshold
-    n = len(data.holdout)
     fpr = fpr or max(0.05, 1 / (n + 1))
     conformal_threshold(range(n), fpr)                       # are there enough?
     return fpr
+
+def left_out(failed):
+    "Name the pictures that were left out; the exit status."
+    for why in dict.fromkeys(why for _, why in failed):      # once, if two detectors met it
+        print("left out:", " ".join(why.split()), file=sys.stderr)
+    return 1 if failed else 0
 
 # %% ../nbs/44_commands.ipynb #0224e2a6
 def add_model(p, many=""):
@@ -223,7 +232,7 @@ def command(subs, name, run):
 MODELS = ("dfkde", "dfm", "padim", "patchcore", "stfpm", "reverse_distillation", "cflow",
           "ganomaly")
 
-# %% ../nbs/44_commands.ipynb #b65f4824
+# %% ../nbs/44_commands.ipynb #a9cb2d83
 def evaluation(p):
     "What labelled `Predictions` amount to, as text: metrics, counts at the threshold."
     m, bad = p.metrics(), p.targets == 1
@@ -242,9 +251,10 @@ def evaluation(p):
 
 def evaluate(a):
     "Measure a saved detector on labelled pictures."
-    det = known_detector(a)
+    det, failed = known_detector(a), []
     print(about_threshold(det))
-    print(evaluation(det.predict(labelled(a, det), progress=bars(a))))
+    print(evaluation(det.predict(labelled(a, det), progress=bars(a), failed=failed)))
+    return left_out(failed)
 
 def known_detector(a, path=None):
     "The detector in the file; --model imports your own class first."
@@ -256,8 +266,10 @@ def compare(a):
     "Compare two saved detectors on the same labelled pictures, with paired intervals."
     from anomaly_nb import over_time
     one, two = (known_detector(a, f) for f in (a.detector, a.other))
-    p, q = (d.predict(labelled(a, d), progress=bars(a)) for d in (one, two))
+    failed = []
+    p, q = (d.predict(labelled(a, d), progress=bars(a), failed=failed) for d in (one, two))
     print(over_time.compare(p, q).round(4).to_string())
+    return left_out(failed)
 
 # %% ../nbs/44_commands.ipynb #7af37eb8
 def add_detector(subs, name, run, sources=False):
@@ -274,7 +286,7 @@ def add_measuring(subs):
     add_detector(subs, "evaluate", evaluate, sources=True)
     add_detector(subs, "compare", compare, sources=True).add_argument("other")
 
-# %% ../nbs/44_commands.ipynb #c598cb58
+# %% ../nbs/44_commands.ipynb #c6803762
 def calibrate(a):
     "Set the threshold of a saved detector anew: a rate, a number, other normal pictures."
     from anomaly_nb import own_pictures
@@ -282,7 +294,7 @@ def calibrate(a):
     out = may_write(a.out or a.detector)
     if a.normal and not by_hand:
         normals = own_pictures.labelled(a.normal, None, None, det.framing)
-        det.calibrate(normals, a.fpr or max(0.05, 1 / (len(normals) + 1)), progress=bars(a))
+        det.calibrate(normals, possible_rate(len(normals), a.fpr), progress=bars(a))
     else: det.set_threshold(a.fpr, threshold=a.threshold, pixel_threshold=a.pixel_threshold)
     det.save(out)
     if not a.quiet: print(f"{out}: {about_threshold(det)}")
@@ -295,7 +307,7 @@ def add_calibrate(subs):
     p.add_argument("--normal", nargs="+", metavar="PATH", help="another holdout of normal pictures")
     p.add_argument("--out", help="another file (default: the same one)")
 
-# %% ../nbs/44_commands.ipynb #22ad87a1
+# %% ../nbs/44_commands.ipynb #ea7f9c9c
 def predict(a):
     "Score pictures: tables of scores and regions, and a heat map a picture."
     from anomaly_nb import data, serving
@@ -306,13 +318,12 @@ def predict(a):
     with new_folder(a.out) as part, serving.Answers(det, part) as answers:
         for _ in answers.add(pictures, names, not a.no_maps, a.original, bars(a)): pass
         answers.write_json()
-        failed = [r["error"] for r in answers.scores.rows() if r["error"]]
+        failed = [(r["path"], r["error"]) for r in answers.scores.rows() if r["error"]]
     if not a.quiet:
         print(f"{Path(a.out)/'scores.csv'}: {len(pictures) - len(failed)} pictures, "
               f"{about_threshold(det)}")
         if det.pixel_threshold is None and not a.no_maps: print(NO_MAPS)
-    for why in failed: print(f"not scored: {why}", file=sys.stderr)
-    return 1 if failed else 0
+    return left_out(failed)
 
 NO_MAPS = ("no heat maps: their scale is anchored on the threshold of maps, and this detector "
            "has none; `calibrate` it with normal pictures")
