@@ -117,6 +117,9 @@ class Detector(nn.Module):
     a smaller file, whose `load` needs the same weights again.
     """
 
+    def export(self, path, **options):
+        """Write the detector as an ONNX file; `options` are those of `export.export_onnx`."""
+
     def _restore(self, path, header, tensors, inside):
         """Put the saved tensors and facts back into a fresh detector."""
     features: Any
