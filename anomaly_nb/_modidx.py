@@ -240,6 +240,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'anomaly_nb.export.RowsPatchCore.index': ('export.html#rowspatchcore.index', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.Smallest': ('export.html#smallest', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.Smallest.__call__': ('export.html#smallest.__call__', 'anomaly_nb/export.py'),
+                                   'anomaly_nb.export.Smallest.relative': ('export.html#smallest.relative', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export._checked_path': ('export.html#_checked_path', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export._laps': ('export.html#_laps', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export._package': ('export.html#_package', 'anomaly_nb/export.py'),

@@ -246,8 +246,7 @@ def _at_size(maps, batch, which, framing):
     "`maps` (B, H, W) as `which` says: input, original (a list) or None."
     if maps is None or which is None: return None
     maps = maps.float().cpu()
-    if which == "input" or batch.original_sizes is None:
-        return maps
+    if which == "input" or batch.original_sizes is None: return maps
     return [framing.back(m, *s) for m, s in zip(maps, batch.original_sizes)]
 
 # %% ../nbs/06_detector.ipynb #8a9e448c
@@ -381,9 +380,10 @@ def save(self: Detector, path, include_backbone=True):
     return write_tensors(path, tensors, "anomaly_nb", header)
 
 @patch
-def export(self: Detector, path, **options):
-    "Write the detector as an ONNX file; `options` are those of `export.export_onnx`."
-    return importlib.import_module("anomaly_nb.export").export_onnx(self, path, **options)
+def export(self: Detector, path, pictures=None, **options):
+    "Write an ONNX file of the detector: `anomaly_nb.export.export_onnx`, which see."
+    write = importlib.import_module("anomaly_nb.export").export_onnx
+    return write(self, path, pictures, **options)
 
 # %% ../nbs/06_detector.ipynb #25bf621e
 def load(path, device="auto", weights=None) -> Detector:

@@ -117,8 +117,8 @@ class Detector(nn.Module):
     a smaller file, whose `load` needs the same weights again.
     """
 
-    def export(self, path, **options):
-        """Write the detector as an ONNX file; `options` are those of `export.export_onnx`."""
+    def export(self, path, pictures=None, **options):
+        """Write an ONNX file of the detector: `anomaly_nb.export.export_onnx`, which see."""
 
     def _restore(self, path, header, tensors, inside):
         """Put the saved tensors and facts back into a fresh detector."""

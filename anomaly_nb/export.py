@@ -102,7 +102,7 @@ class RowsPaDiM(PaDiM):
         parts = [torch.bmm(v[..., :b], getattr(self, f"to{b}")) for b in self.ends]
         return torch.linalg.vector_norm(torch.cat(parts, 2), dim=2).T
 
-# %% ../nbs/36_export.ipynb #1f6d45d4
+# %% ../nbs/36_export.ipynb #147846bc
 class RowsPatchCore(PatchCore):
     "PatchCore as engines compute it fast; made by `for_engines`."
     @property
@@ -110,9 +110,15 @@ class RowsPatchCore(PatchCore):
 
 class Smallest(AllDistances):
     "`AllDistances` whose indices are found when they are asked for, `indices[i]`."
+    def relative(self, x):
+        "Squared distances (n, M) of x (n, D), less the squared lengths of x - mean."
+        rows = self.bank - self.mean
+        return torch.addmm(self.norms[None], x - self.mean, rows.T, alpha=-2)
+
     def __call__(self, x):
-        relative, norms = self.relative(x).amin(1), (x - self.mean).square().sum(1)
-        return (relative + norms).clamp_min(0).sqrt(), Places(self, x)
+        lengths = (x - self.mean).square().sum(1)
+        squares = self.relative(x).amin(1) + lengths
+        return squares.clamp_min(0).sqrt(), Places(self, x)
 
 class Places:
     "Indices of the nearest rows of the bank, for those of x (n, D) that are asked for."
@@ -228,7 +234,7 @@ class Parity(NamedTuple):
     def __str__(self):
         parts = [f"{self.pictures} pictures: scores differ by at most {self.score:.1e}"]
         if self.map is not None: parts.append(f"maps by {self.map:.1e}")
-        if self.flips is not None: parts.append(f"{self.flips} labels flip")
+        if self.flips is not None: parts.append(f"labels that flip: {self.flips}")
         if self.flips: parts.append(f"within {self.edge:.1e} of the threshold")
         return ", ".join(parts)
 

@@ -48,6 +48,9 @@ class RowsPatchCore(PatchCore):
 class Smallest(AllDistances):
     """`AllDistances` whose indices are found when they are asked for, `indices[i]`."""
 
+    def relative(self, x):
+        """Squared distances (n, M) of x (n, D), less the squared lengths of x - mean."""
+
     def __call__(self, x):
         ...
 class Places:
