@@ -6,7 +6,7 @@
 __all__ = ['AREAS', 'Detector', 'observations', 'OnePassDetector', 'MeanPicture', 'load']
 
 # %% ../nbs/06_detector.ipynb #1f48632f
-import math
+import importlib, math
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -103,8 +103,7 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
     """
     if size is None: size = data.shape[-2:] if isinstance(data, torch.Tensor) else 256
     pictures, device = pictures_from(data, size, "train"), pick_device(device)
-    if not len(pictures):
-        raise DataError("no pictures to fit on; give data.train")
+    if not len(pictures): raise DataError("no pictures to fit on; give data.train")
     if pictures.labelled and pictures.targets.any():
         raise DataError(f"{pictures.targets.sum()} of the {len(pictures)} training pictures "
                         "are anomalous; a detector learns from normal ones: data.train")
@@ -232,8 +231,7 @@ def predict(self: Detector, data, batch_size=32, maps="input", progress=True,
             failed=None) -> Predictions:
     "All of `predict_batches(...)` as one `Predictions`."
     parts = list(self.predict_batches(data, batch_size, maps, progress, failed))
-    if not parts:
-        raise DataError("no pictures to predict")
+    if not parts: raise DataError("no pictures to predict")
     return Predictions(**{f.name: _join([getattr(p, f.name) for p in parts])
                           for f in fields(Predictions)})
 
@@ -246,11 +244,9 @@ def _join(values):
 # %% ../nbs/06_detector.ipynb #14fda218
 def _at_size(maps, batch, which, framing):
     "`maps` (B, H, W) as `which` says: input, original (a list) or None."
-    if maps is None or which is None:
-        return None
+    if maps is None or which is None: return None
     maps = maps.float().cpu()
-    if which == "input" or batch.original_sizes is None:
-        return maps
+    if which == "input" or batch.original_sizes is None: return maps
     return [framing.back(m, *s) for m, s in zip(maps, batch.original_sizes)]
 
 # %% ../nbs/06_detector.ipynb #8a9e448c
@@ -378,11 +374,16 @@ def save(self: Detector, path, include_backbone=True):
         threads=torch.get_num_threads(), input_size=self.input_size,
         framing=self.framing.facts(), tile=self.tile, threshold=self.threshold,
         pixel_threshold=self.pixel_threshold, calibration=self.calibration,
-        data=self.data_summary,
-        history=self.history, backbone_included=include_backbone,
+        data=self.data_summary, history=self.history, backbone_included=include_backbone,
         tensors_sha256=tensors_sha256(tensors), weights_name=f and f.weights_name,
         weights_id=f and f.weights_id, weights_sha256=f and f.weights_sha256)
     return write_tensors(path, tensors, "anomaly_nb", header)
+
+@patch
+def export(self: Detector, path, pictures=None, **options):
+    "Write an ONNX file of the detector: `anomaly_nb.export.export_onnx`, which see."
+    write = importlib.import_module("anomaly_nb.export").export_onnx
+    return write(self, path, pictures, **options)
 
 # %% ../nbs/06_detector.ipynb #25bf621e
 def load(path, device="auto", weights=None) -> Detector:

@@ -117,20 +117,11 @@ class Detector(nn.Module):
     a smaller file, whose `load` needs the same weights again.
     """
 
+    def export(self, path, pictures=None, **options):
+        """Write an ONNX file of the detector: `anomaly_nb.export.export_onnx`, which see."""
+
     def _restore(self, path, header, tensors, inside):
         """Put the saved tensors and facts back into a fresh detector."""
-
-    def export(self, path, pictures=None, uint8=False, picture_size=None, tolerance=0.001):
-        """Write the fitted detector as ONNX to `path`, hold it against this one, say how far
-    they are apart; returns the `Parity`.
-
-    The file takes RGB pictures of `input_size`, any number at once: floats (B, 3, H, W) in
-    [0, 1] or, with `uint8`, bytes (B, H, W, 3). It gives what `Deployed` gives, and
-    `read_exported` reads the rest. `pictures`: as for `predict`, those on which both are
-    asked; a few drawn ones by default, better your holdout. `picture_size` (h, w): of the
-    pictures of the line, needed where a letterbox or a region leaves pixels out.
-    `ArgumentError`, and no file, where they differ by more than `tolerance`, see `apart`.
-    """
     features: Any
     framing: Any
     input_size: Any
