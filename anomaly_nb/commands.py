@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'NO_MAPS', 'settings', 'framing', 'opened', 'labelled', 'pixels', 'corners', 'add_sources',
-           'about_threshold', 'new_folder', 'may_write', 'bars', 'train', 'new_detector', 'possible_rate', 'left_out',
-           'add_model', 'add_train', 'command', 'evaluation', 'evaluate', 'known_detector', 'compare', 'add_detector',
-           'add_measuring', 'calibrate', 'add_calibrate', 'predict', 'watch', 'add_answers', 'report', 'export',
-           'add_writing', 'add_commands']
+           'about_threshold', 'new_folder', 'may_write', 'bars', 'train', 'new_detector', 'possible_rate',
+           'look_at_odd', 'left_out', 'add_model', 'add_train', 'command', 'evaluation', 'evaluate', 'known_detector',
+           'compare', 'add_detector', 'add_measuring', 'calibrate', 'add_calibrate', 'predict', 'watch', 'add_answers',
+           'report', 'export', 'add_writing', 'add_commands']
 
 # %% ../nbs/44_commands.ipynb #949c2922
 import inspect, json, os, sys
@@ -137,7 +137,7 @@ def may_write(path):
     trial.unlink()
     return path
 
-# %% ../nbs/44_commands.ipynb #866df734
+# %% ../nbs/44_commands.ipynb #6ca0cfa0
 def bars(a):
     "Progress bars are for somebody who looks on: not for a log, not with --quiet."
     return not a.quiet and sys.stderr.isatty()
@@ -161,7 +161,7 @@ def train(a):
         det.fit(learned, device=device, progress=bars(a), checkpoint=checkpoint,
                 tile=a.tile, overlap=a.overlap)
         try:
-            if fpr: det.calibrate(held, fpr, progress=bars(a))
+            if fpr: look_at_odd(det.calibrate(held, fpr, progress=bars(a)), held)
         finally: det.save(out)
         checkpoint.unlink(missing_ok=True)
     finally: files.release(lock)
@@ -185,6 +185,14 @@ def possible_rate(n, fpr=None):
     fpr = fpr or max(0.05, 1 / (n + 1))
     conformal_threshold(range(n), fpr)                       # are there enough?
     return fpr
+
+def look_at_odd(det, normals):
+    "Name held-out pictures that may be defective."
+    from anomaly_nb.metrics import far_out
+    for i in far_out(scores := det.calibration["scores"]):
+        print(f"look at {normals.paths[i]}: its score, {scores[i]:.4g}, is far above those of "
+              "the other normal pictures; if it is defective, calibrate without it",
+              file=sys.stderr)
 
 def left_out(failed):
     "Name the pictures that were left out; the exit status."
@@ -286,7 +294,7 @@ def add_measuring(subs):
     add_detector(subs, "evaluate", evaluate, sources=True)
     add_detector(subs, "compare", compare, sources=True).add_argument("other")
 
-# %% ../nbs/44_commands.ipynb #c6803762
+# %% ../nbs/44_commands.ipynb #58aadf6a
 def calibrate(a):
     "Set the threshold of a saved detector anew: a rate, a number, other normal pictures."
     from anomaly_nb import own_pictures
@@ -295,6 +303,7 @@ def calibrate(a):
     if a.normal and not by_hand:
         normals = own_pictures.labelled(a.normal, None, None, det.framing)
         det.calibrate(normals, possible_rate(len(normals), a.fpr), progress=bars(a))
+        look_at_odd(det, normals)
     else: det.set_threshold(a.fpr, threshold=a.threshold, pixel_threshold=a.pixel_threshold)
     det.save(out)
     if not a.quiet: print(f"{out}: {about_threshold(det)}")

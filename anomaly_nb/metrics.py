@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['auroc', 'aupr', 'f1_max', 'f1_floor', 'shuffled_percentile', 'auroc_interval', 'paired_interval', 'aupro',
-           'image_metrics', 'pixel_metrics', 'conformal_threshold', 'realised_rate', 'p_values', 'Predictions']
+           'image_metrics', 'pixel_metrics', 'conformal_threshold', 'realised_rate', 'p_values', 'far_out',
+           'Predictions']
 
 # %% ../nbs/04_metrics.ipynb #d05abbcf
 import math
@@ -297,6 +298,14 @@ def p_values(scores, normal):
     as high: (1 + number of normal >= score) / (n + 1), at least 1 / (n + 1)."""
     normal, scores = np.sort(_numbers(normal, "normal scores")), _numbers(scores, "scores")
     return (1 + len(normal) - np.searchsorted(normal, scores, "left")) / (len(normal) + 1)
+
+# %% ../nbs/04_metrics.ipynb #da280828
+def far_out(scores) -> list[int]:
+    """Indices of the `scores` (N,) that lie above their upper quartile by more than three
+    times the distance of the quartiles (Tukey 1977): pictures to look at."""
+    scores = _numbers(scores, "scores")
+    low, high = np.quantile(scores, [.25, .75])
+    return np.flatnonzero(scores > high + 3 * (high - low)).tolist()
 
 # %% ../nbs/04_metrics.ipynb #46f67206
 @dataclass
