@@ -52,7 +52,7 @@ FACTS = """() => {
 def reports(out):
     "Write three reports into the folder `out`; their paths."
     from anomaly_nb.detector import MeanPicture
-    from anomaly_nb.models import DFM, PatchCore
+    from anomaly_nb.models import DFKDE, PatchCore
     from anomaly_nb.report import write_report
     from anomaly_nb.synthetic import Synthetic
 
@@ -66,7 +66,7 @@ def reports(out):
         shutil.copy(path, parts / f"{'a very long name without a break '.replace(' ', '_')}{k}.png")
     shutil.copy(data.test.paths[0], parts / HOSTILE.replace("/", ""))
     (parts / "cut.png").write_bytes(data.test.paths[0].read_bytes()[:300])
-    flat = DFM("bundled").fit(data, progress=False)
+    flat = DFKDE("bundled").fit(data, progress=False)
     mean = MeanPicture().fit(data, progress=False)
     return [write_report(det, data, out / "labelled.html", progress=False),
             write_report(det, parts, out / "own.html", progress=False),
