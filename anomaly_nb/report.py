@@ -6,7 +6,7 @@
 __all__ = ['SIDE', 'MOST', 'MARK', 'PAGE', 'GROUPS', 'HEAT', 'worth_looking', 'alarms_if_normal', 'promise', 'score_bins',
            'histogram', 'text', 'table', 'views', 'data_uri', 'card', 'share', 'verdict', 'write_report']
 
-# %% ../nbs/35_report.ipynb #a74e7268
+# %% ../nbs/35_report.ipynb #87a9d498
 import base64, html, io, math, os, platform
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,7 +16,6 @@ from string import Template
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from scipy.stats import betabinom, binomtest
 
@@ -151,7 +150,7 @@ def _scale(detector, pictures, scores):
     low, high = float(np.nanquantile(maps[0], .9)), float(np.nanmax(maps[1]))
     return low, max(high, low + 1e-12)
 
-# %% ../nbs/35_report.ipynb #96acf509
+# %% ../nbs/35_report.ipynb #32d39db1
 SIDE, MOST = 480, 4    # pixels of the longer side of a shown picture; rows of its table
 
 def views(record, amap, framing, scale=None, threshold=None):
@@ -169,7 +168,7 @@ def views(record, amap, framing, scale=None, threshold=None):
     shown = [(255 * x).round().to(torch.uint8)]
     if amap is None or scale is None: return shown
     amap = framing.back(amap, *size)[top:bottom, left:right].nan_to_num(-torch.inf)
-    amap = F.adaptive_max_pool2d(amap[None], small)[0]
+    amap = torch.nn.functional.adaptive_max_pool2d(amap[None], small)[0]
     hot = heated(x, amap, scale)
     return [*shown, hot if threshold is None else marked(hot, amap, threshold)]
 
@@ -213,7 +212,7 @@ def card(i, name, pred, shown, found):
             f"</div><figcaption><h3>{text(name)}</h3><p>{text(words)}</p></figcaption>{places}"
             "</figure>")
 
-# %% ../nbs/35_report.ipynb #46e96a0f
+# %% ../nbs/35_report.ipynb #366a3381
 def share(k, n):
     "`k` of `n` as a percentage with its exact 95 % interval; a dash for n = 0."
     if not n: return "–"
@@ -228,7 +227,7 @@ def _counts(pred, n_failed):
         kinds = np.array([d if t else "" for d, t in zip(pred.defects, bad)], object)
         parts = [("normal", ~bad), ("anomalous", bad),
                  *((f"·\u00a0{k}", kinds == k) for k in sorted({*kinds[bad]})), *parts]
-    head, rows = ["", "pictures"], [[name, m.sum()] for name, m in parts]
+    note, head, rows = "", ["", "pictures"], [[name, m.sum()] for name, m in parts]
     if pred.threshold is not None:
         head += ["called anomalous", "share (95 % range)"]
         for row, (_, m) in zip(rows, parts):
@@ -236,12 +235,14 @@ def _counts(pred, n_failed):
             row += [k, share(k, row[1])]
     if pred.targets is not None and 0 < bad.sum() < len(bad):
         head.append("AUROC (95 % range)")
+        note = ("A range of AUROC that ends at 1 is too narrow: no mistake was seen there, "
+                "which does not mean that none is possible.")
         for row, (_, m) in zip(rows[1:-1], parts[1:-1]):
             pair = pred.scores[m | ~bad], bad[m | ~bad]
             low, high = auroc_interval(*pair)
             row.append(f"{auroc(*pair):.3f} ({low:.3f}–{high:.3f})")
     if n_failed: rows.append(["not readable", n_failed])
-    return table("", head, [r + [""] * (len(head) - len(r)) for r in rows])
+    return table(note, head, [r + [""] * (len(head) - len(r)) for r in rows])
 
 # %% ../nbs/35_report.ipynb #b73f494a
 def _settings(det):
@@ -411,15 +412,14 @@ def _page(det, data, pred, where, failed, sections):
         title=text(f"{type(det).__name__} on {what}"), now=now, promise=text(promise(det)),
         verdict=text(verdict(pred, det.calibration)), links=links, sections="\n".join(parts))
 
-# %% ../nbs/35_report.ipynb #bdae2be8
+# %% ../nbs/35_report.ipynb #63076f69
 def write_report(det, data, path, n=8, progress=True):
     """Write what a fitted detector says about `data` as one HTML file; returns its path.
 
     `data`: as for `det.predict` (of a data object its `test`). `n`: pictures a group, see
     `worth_looking`. The file needs no other file and no network. Pictures that cannot be
     read are listed in it. `FileError` where `path` is something else than a report,
-    `NotFitted` before `fit`, `DataError` where no picture can be read.
-    """
+    `NotFitted` before `fit`, `DataError` where no picture can be read."""
     det._refuse_unfitted()
     if n < 1:
         raise ArgumentError(f"n={n}: give how many pictures of a group to show, 1 or more")
