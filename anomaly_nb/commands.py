@@ -359,7 +359,7 @@ def add_answers(subs):
         p.add_argument("--original", action="store_true",
                        help="heat maps at the size of the pictures")
 
-# %% ../nbs/44_commands.ipynb #aa62cf64
+# %% ../nbs/44_commands.ipynb #98dfd0ba
 def report(a):
     "Write one HTML page about pictures: counts, the worst, the borderline, provenance."
     from anomaly_nb.report import write_report
@@ -370,7 +370,7 @@ def report(a):
 def export(a):
     "Write a saved detector as ONNX, checked against itself."
     det = known_detector(a)
-    det.export(a.out, a.normal, a.uint8, a.picture_size)
+    det.export(a.out, pictures=a.normal, uint8=a.uint8, picture_size=a.picture_size)
 
 def add_writing(subs):
     "Add report and export."
