@@ -212,7 +212,7 @@ def card(i, name, pred, shown, found):
             f"</div><figcaption><h3>{text(name)}</h3><p>{text(words)}</p></figcaption>{places}"
             "</figure>")
 
-# %% ../nbs/35_report.ipynb #366a3381
+# %% ../nbs/35_report.ipynb #9c61468e
 def share(k, n):
     "`k` of `n` as a percentage with its exact 95 % interval; a dash for n = 0."
     if not n: return "–"
@@ -235,8 +235,8 @@ def _counts(pred, n_failed):
             row += [k, share(k, row[1])]
     if pred.targets is not None and 0 < bad.sum() < len(bad):
         head.append("AUROC (95 % range)")
-        note = ("A range of AUROC that ends at 1 is too narrow: no mistake was seen there, "
-                "which does not mean that none is possible.")
+        note = ("A range of AUROC that ends at 1 is too narrow. 1.000–1.000 means that no "
+                "mistake was seen, not that none is possible.")
         for row, (_, m) in zip(rows[1:-1], parts[1:-1]):
             pair = pred.scores[m | ~bad], bad[m | ~bad]
             low, high = auroc_interval(*pair)
