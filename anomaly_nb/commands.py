@@ -86,16 +86,12 @@ def add_sources(p, holdout=False):
     p.add_argument("--layout", help="how the set lies, if it is not recognised")
     p.set_defaults(test_normal=None)
 
-# %% ../nbs/44_commands.ipynb #17dfa84c
+# %% ../nbs/44_commands.ipynb #7a2e482e
 def about_threshold(det):
-    "A sentence about the threshold of `det`: where it is from, and what it promises."
-    from anomaly_nb.metrics import realised_rate
-    c = det.calibration
-    if det.threshold is None: return "no threshold"
-    if c["by_hand"]: return f"threshold {det.threshold:.6g}, set by hand: no rate is promised"
-    low, high = realised_rate(c["n"], c["fpr"])
-    return (f"threshold {det.threshold:.6g} from {c['n']} normal pictures: {c['fpr']:.3g} of "
-            f"new ones are called anomalous; with so few it may be {low:.3g} to {high:.3g}")
+    "The threshold of `det`, where it is from, and what it promises."
+    from anomaly_nb.report import promise
+    return promise(det) if det.threshold is None else (
+        f"threshold {det.threshold:.6g}. {promise(det)}")
 
 # %% ../nbs/44_commands.ipynb #bea97f80
 @contextmanager
