@@ -253,6 +253,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'anomaly_nb.export.export_onnx': ('export.html#export_onnx', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.facts': ('export.html#facts', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.for_engines': ('export.html#for_engines', 'anomaly_nb/export.py'),
+                                   'anomaly_nb.export.in_turns': ('export.html#in_turns', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.latencies': ('export.html#latencies', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.read_exported': ('export.html#read_exported', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.runner': ('export.html#runner', 'anomaly_nb/export.py'),

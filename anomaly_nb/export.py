@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FORMAT', 'Deployed', 'RowsPaDiM', 'RowsPatchCore', 'Smallest', 'Places', 'RowsGANomaly', 'for_engines', 'write_graph',
            'facts', 'read_exported', 'apart', 'runner', 'Parity', 'compare', 'static_counted', 'drawn_pictures',
-           'export_onnx', 'latencies']
+           'export_onnx', 'in_turns', 'latencies']
 
 # %% ../nbs/36_export.ipynb #5b8f0d90
 import copy, importlib, json, time, warnings
@@ -336,26 +336,18 @@ def _checked_path(path):
     return path
 
 # %% ../nbs/36_export.ipynb #20a2d82a
-def latencies(detector, path, images, threads=2, rounds=3, repeats=7, rest=0.3):
-    """Median milliseconds for `images` (B, 3, H, W), floats, on `threads` threads: "pass"
-    (the bare backbone in torch, where there is one), "torch", "onnxruntime", "openvino",
-    as a Series.
-
-    `path`: where `detector.export` wrote. `rounds` times all take turns, each with
-    `repeats` laps after `rest` seconds and two laps that warm up."""
-    array, before = images.numpy(), torch.get_num_threads()
-    work = {"pass": lambda: detector.features(images)} if detector.features else {}
-    work["torch"] = lambda: detector(images)
-    for engine in "onnxruntime", "openvino":
-        work[engine] = lambda ask=runner(path, engine, threads): ask(array)
-    laps = {name: [] for name in work}
+def in_turns(work, threads=2, rounds=3, repeats=5, rest=0.3) -> pd.Series:
+    """Median milliseconds of each function in `work`, a dict, with torch on `threads`
+    threads. `rounds` times all take turns, each with `repeats` laps after `rest` seconds
+    and two laps that warm up."""
+    laps, before = {name: [] for name in work}, torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with torch.inference_mode():
             for _ in range(rounds):
                 for name, run in work.items(): laps[name] += _laps(run, repeats, rest)
     finally: torch.set_num_threads(before)
-    return pd.Series({n: float(np.median(l)) for n, l in laps.items()})
+    return pd.Series({name: float(np.median(l)) for name, l in laps.items()})
 
 def _laps(run, repeats, rest):
     "Milliseconds of `repeats` calls, after a rest and two calls that warm up."
@@ -365,3 +357,14 @@ def _laps(run, repeats, rest):
         run()
         times.append(time.perf_counter())
     return (1e3 * np.diff(times)[2:]).tolist()
+
+def latencies(detector, path, images, threads=2, **turns) -> pd.Series:
+    """Milliseconds for `images` (B, 3, H, W), floats, see `in_turns`: of "pass", the bare
+    backbone in torch, where there is one, "torch", "onnxruntime" and "openvino"; `path`:
+    where `detector.export` wrote."""
+    array = images.numpy()
+    work = {"pass": lambda: detector.features(images)} if detector.features else {}
+    work["torch"] = lambda: detector(images)
+    for engine in "onnxruntime", "openvino":
+        work[engine] = lambda ask=runner(path, engine, threads): ask(array)
+    return in_turns(work, threads, **turns)
