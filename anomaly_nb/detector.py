@@ -338,8 +338,7 @@ def set_threshold(self: Detector, fpr=None, area=0.0, threshold=None, pixel_thre
     given = {k: float(v) for k, v in dict(threshold=threshold, pixel_threshold=pixel_threshold
                                           ).items() if v is not None}
     if (fpr is None) == (not given) or not all(map(math.isfinite, given.values())):
-        raise ArgumentError(f"give either fpr or thresholds that are numbers, not fpr={fpr}, "
-                            f"threshold={threshold}, pixel_threshold={pixel_threshold}")
+        raise ArgumentError(f"fpr={fpr}, {given}: give fpr or thresholds that are numbers")
     facts = self.calibration or dict(n=0, scores=[], quantiles=[], fpr=None, by_hand=[])
     if given:
         for name, value in given.items(): setattr(self, name, value)
