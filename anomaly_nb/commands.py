@@ -39,7 +39,7 @@ def settings(model, pairs=(), preset=None):
         except json.JSONDecodeError: chosen[name] = value
     return chosen
 
-# %% ../nbs/44_commands.ipynb #cbca3628
+# %% ../nbs/44_commands.ipynb #b6529019
 def framing(a):
     "The `Framing` that --size, --resize, --box and --region ask for."
     from anomaly_nb.maps import Framing
@@ -60,7 +60,7 @@ def opened(a, size, holdout=0.0):
 def labelled(a, det):
     "The labelled pictures that --normal and --bad, or --data, name: to test `det` on."
     from anomaly_nb import own_pictures
-    if a.data: return opened(a, det.framing).test
+    if a.data or not a.normal: return opened(a, det.framing).test
     return own_pictures.labelled(a.normal, a.bad, a.masks, det.framing, a.mask_name)
 
 # %% ../nbs/44_commands.ipynb #f5fc3bba
