@@ -9,6 +9,7 @@ __all__ = ['FORMAT', 'Deployed', 'RowsPaDiM', 'RowsPatchCore', 'Smallest', 'Plac
 
 # %% ../nbs/36_export.ipynb #5b8f0d90
 import copy, importlib, json, time, warnings
+from functools import partial
 from importlib.metadata import version
 from inspect import signature
 from itertools import chain
@@ -366,5 +367,5 @@ def latencies(detector, path, images, threads=2, **turns) -> pd.Series:
     work = {"pass": lambda: detector.features(images)} if detector.features else {}
     work["torch"] = lambda: detector(images)
     for engine in "onnxruntime", "openvino":
-        work[engine] = lambda ask=runner(path, engine, threads): ask(array)
+        work[engine] = partial(runner(path, engine, threads), array)
     return in_turns(work, threads, **turns)
