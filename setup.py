@@ -22,7 +22,7 @@ setup(
     python_requires=">=" + cfg["min_python"],
     packages=find_packages(include=["anomaly_nb", "anomaly_nb.*"]),
     package_data={"": ["*.pyi", "py.typed"],
-                  "anomaly_nb": ["weights/*.safetensors", "results/*.csv"]},
+                  "anomaly_nb": ["*.html", "weights/*.safetensors", "results/*.csv"]},
     install_requires=cfg["requirements"].split(),
     extras_require={k.removesuffix("_requirements"): v.split() for k, v in cfg.items()
                     if k.endswith("_requirements")},

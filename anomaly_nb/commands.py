@@ -39,7 +39,7 @@ def settings(model, pairs=(), preset=None):
         except json.JSONDecodeError: chosen[name] = value
     return chosen
 
-# %% ../nbs/44_commands.ipynb #cbca3628
+# %% ../nbs/44_commands.ipynb #b6529019
 def framing(a):
     "The `Framing` that --size, --resize, --box and --region ask for."
     from anomaly_nb.maps import Framing
@@ -60,7 +60,7 @@ def opened(a, size, holdout=0.0):
 def labelled(a, det):
     "The labelled pictures that --normal and --bad, or --data, name: to test `det` on."
     from anomaly_nb import own_pictures
-    if a.data: return opened(a, det.framing).test
+    if a.data or not a.normal: return opened(a, det.framing).test
     return own_pictures.labelled(a.normal, a.bad, a.masks, det.framing, a.mask_name)
 
 # %% ../nbs/44_commands.ipynb #f5fc3bba
@@ -86,16 +86,12 @@ def add_sources(p, holdout=False):
     p.add_argument("--layout", help="how the set lies, if it is not recognised")
     p.set_defaults(test_normal=None)
 
-# %% ../nbs/44_commands.ipynb #17dfa84c
+# %% ../nbs/44_commands.ipynb #7a2e482e
 def about_threshold(det):
-    "A sentence about the threshold of `det`: where it is from, and what it promises."
-    from anomaly_nb.metrics import realised_rate
-    c = det.calibration
-    if det.threshold is None: return "no threshold"
-    if c["by_hand"]: return f"threshold {det.threshold:.6g}, set by hand: no rate is promised"
-    low, high = realised_rate(c["n"], c["fpr"])
-    return (f"threshold {det.threshold:.6g} from {c['n']} normal pictures: {c['fpr']:.3g} of "
-            f"new ones are called anomalous; with so few it may be {low:.3g} to {high:.3g}")
+    "The threshold of `det`, where it is from, and what it promises."
+    from anomaly_nb.report import promise
+    return promise(det) if det.threshold is None else (
+        f"threshold {det.threshold:.6g}. {promise(det)}")
 
 # %% ../nbs/44_commands.ipynb #bea97f80
 @contextmanager
@@ -359,7 +355,7 @@ def add_answers(subs):
         p.add_argument("--original", action="store_true",
                        help="heat maps at the size of the pictures")
 
-# %% ../nbs/44_commands.ipynb #aa62cf64
+# %% ../nbs/44_commands.ipynb #98dfd0ba
 def report(a):
     "Write one HTML page about pictures: counts, the worst, the borderline, provenance."
     from anomaly_nb.report import write_report
@@ -370,7 +366,7 @@ def report(a):
 def export(a):
     "Write a saved detector as ONNX, checked against itself."
     det = known_detector(a)
-    det.export(a.out, a.normal, a.uint8, a.picture_size)
+    det.export(a.out, pictures=a.normal, uint8=a.uint8, picture_size=a.picture_size)
 
 def add_writing(subs):
     "Add report and export."

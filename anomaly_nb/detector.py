@@ -333,23 +333,23 @@ def set_threshold(self: Detector, fpr=None, area=0.0, threshold=None, pixel_thre
     `fpr`: at most so many of new normal pictures have a score >= `threshold`, and at most
     so many have more than a share `area` of their map (0: any pixel) >= `pixel_threshold`;
     see `conformal_threshold`. `area`: one of `AREAS`. `threshold`, `pixel_threshold`: by
-    hand, and then no rate is promised. `ArgumentError` without a holdout or for NaN.
+    hand, and then that one promises no rate. `ArgumentError` without a holdout or for NaN.
     """
-    by_hand = [t for t in (threshold, pixel_threshold) if t is not None]
-    if (fpr is None) == (not by_hand) or not all(map(math.isfinite, by_hand)):
-        raise ArgumentError(f"give either fpr or thresholds that are numbers, not fpr={fpr}, "
-                            f"threshold={threshold}, pixel_threshold={pixel_threshold}")
-    facts = dict(self.calibration or dict(n=0, scores=[], quantiles=[]), fpr=fpr, area=area)
-    if by_hand:
-        self.threshold = self.threshold if threshold is None else float(threshold)
-        if pixel_threshold is not None: self.pixel_threshold = float(pixel_threshold)
-        self.calibration = dict(facts, by_hand=True)
+    given = {k: float(v) for k, v in dict(threshold=threshold, pixel_threshold=pixel_threshold
+                                          ).items() if v is not None}
+    if (fpr is None) == (not given) or not all(map(math.isfinite, given.values())):
+        raise ArgumentError(f"fpr={fpr}, {given}: give fpr or thresholds that are numbers")
+    facts = self.calibration or dict(n=0, scores=[], quantiles=[], fpr=None, by_hand=[])
+    if given:
+        for name, value in given.items(): setattr(self, name, value)
+        if "threshold" in given: facts = dict(facts, fpr=None)
+        self.calibration = dict(facts, by_hand=sorted({*facts["by_hand"], *given}))
         return self
     if area not in AREAS: raise ArgumentError(f"area={area}: give one of {AREAS}")
     chosen = conformal_threshold(facts["scores"], fpr)
     peaks = [q[AREAS.index(area)] for q in facts["quantiles"]]
     self.pixel_threshold = conformal_threshold(peaks, fpr) if peaks else None
-    self.threshold, self.calibration = chosen, dict(facts, by_hand=False)
+    self.threshold, self.calibration = chosen, dict(facts, fpr=fpr, area=area, by_hand=[])
     return self
 
 # %% ../nbs/06_detector.ipynb #1f30af6f
@@ -430,7 +430,7 @@ def _restore(self: Detector, path, header, tensors, inside):
     earlier = dict(framing=header["input_size"], tile=None, pixel_threshold=None, history=[])
     header = earlier | header                        # of files before format 3
     if header["calibration"]:
-        header["calibration"] = dict(scores=[], quantiles=[]) | header["calibration"]
+        header["calibration"] = dict(scores=[], quantiles=[], by_hand=[]) | header["calibration"]
     self.framing = framing_from(header["framing"])
     self.input_size, (tile, overlap) = self.framing.size, header["tile"] or (None, None)
     self.tile = tile and (tuple(tile), overlap)

@@ -104,7 +104,7 @@ class Detector(nn.Module):
     `fpr`: at most so many of new normal pictures have a score >= `threshold`, and at most
     so many have more than a share `area` of their map (0: any pixel) >= `pixel_threshold`;
     see `conformal_threshold`. `area`: one of `AREAS`. `threshold`, `pixel_threshold`: by
-    hand, and then no rate is promised. `ArgumentError` without a holdout or for NaN.
+    hand, and then that one promises no rate. `ArgumentError` without a holdout or for NaN.
     """
 
     def _learned(self):

@@ -28,7 +28,7 @@ from .metrics import (aupro, auroc, auroc_interval, conformal_threshold,
                                 paired_interval)
 from .viz import ANOMALOUS, NORMAL, NotebookFigure, overlay, plot_ellipse
 
-# %% ../nbs/31_explorers.ipynb #4646effb
+# %% ../nbs/31_explorers.ipynb #0b43778d
 class Explorer(widgets.HBox):
     """Controls beside a figure that follows them. `draw(fig, **values)` fills `fig` and
     returns a sentence about it, html; `controls` are ipywidgets by the name of a value.
@@ -36,8 +36,8 @@ class Explorer(widgets.HBox):
     `said` is the last sentence. A click into the figure goes to `clicked(x, y)`, shares of
     its width and height from the upper left corner, if the package ipyevents is there.
     """
-    def __init__(self, draw, size=(7, 3), clicked=None, **controls):
-        self._draw, self._inches, self._clicked = draw, size, clicked
+    def __init__(self, draw, inches=(7, 3), clicked=None, **controls):
+        self._draw, self._inches, self._clicked = draw, inches, clicked
         self._controls, self._held = controls, False
         self.image = widgets.Image(format="png", layout=widgets.Layout(object_fit="contain"))
         self.text, self.said = widgets.HTML(), ""
@@ -84,7 +84,7 @@ class Explorer(widgets.HBox):
 def slider(low, high, value, step=None, name=""):
     "A slider of whole numbers, or of others where `step` is one."
     kind = widgets.IntSlider if step is None else widgets.FloatSlider
-    return kind(value, low, high, step or 1, description=name,
+    return kind(value=value, min=low, max=high, step=step or 1, description=name,
                 style=dict(description_width="90px"))
 
 # %% ../nbs/31_explorers.ipynb #0bfb7298

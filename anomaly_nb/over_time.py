@@ -21,7 +21,7 @@ from .data import DataError, Tiles, pictures_from
 from .detector import observations
 from .files import ArgumentError, bar
 from .metrics import as_array
-from .models.padim import Moments, PaDiM, inverse_factor
+from .models.padim import Moments, PaDiM, inverted_covariances
 from .models.patchcore import PatchCore, flat
 
 # %% ../nbs/37_over_time.ipynb #c22b64e4
@@ -46,11 +46,7 @@ def _more_moments(det, seen, n, m):
         return dict(zip(("mean", "factor", "basis"), tensors)), {}
     moments = recovered(det.mean, det.factor, n, det.epsilon)
     for x in parts: moments.update(x)
-    for s in moments.scatter.split(512):                         # as `covariance_form`
-        s /= moments.n - 1
-        s.diagonal(dim1=1, dim2=2).add_(det.epsilon)
-        s.copy_(inverse_factor(s))
-    return dict(mean=moments.mean, factor=moments.scatter), {}
+    return dict(mean=moments.mean, factor=inverted_covariances(moments, det.epsilon)), {}
 
 # %% ../nbs/37_over_time.ipynb #8730036c
 def cover(points, gap, radius, progress=False):
@@ -99,9 +95,10 @@ def add(det, data, batch_size=32, progress=True):
     `data`: as for `fit`. A PaDiM is then that of all pictures, to rounding. A PatchCore's
     bank covers the new patches within the radius of its fit (its own bank, not that of a
     refit). Returns `det`, changed: its thresholds are None, `data_summary["n_train"]` is
-    the number of all pictures, and the last of `data_summary["added"]` has the facts.
-    `ArgumentError` for other detectors, `DataError` for anomalous pictures and for those
-    that are in already; the detector then stays as it was.
+    the number of all pictures, and the last of `data_summary["added"]` has the facts; date
+    and fingerprint beside it stay those of the fit. `ArgumentError` for other detectors,
+    `DataError` for anomalous pictures and for a set that is in already (a part of it is
+    not noticed); the detector then stays as it was.
     """
     det._refuse_unfitted()
     more, name = _MORE.get(getattr(type(det), "learn", None)), type(det).__name__
@@ -134,7 +131,7 @@ def _facts(det, pictures):
     facts = dict(n=len(pictures), fingerprint=pictures.fingerprint(),
                  date=datetime.now(UTC).isoformat(timespec="seconds"))
     for old in [det.data_summary, *det.data_summary.get("added", [])]:
-        if old["fingerprint"] == facts["fingerprint"]:
+        if old.get("fingerprint") == facts["fingerprint"]:           # none in old files
             raise DataError(f"these {len(pictures)} pictures are in the detector already, "
                             f"since {old['date']}; they would count twice")
     return facts

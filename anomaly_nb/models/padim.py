@@ -95,16 +95,20 @@ def inverse_factor(s):
     return torch.linalg.solve_triangular(torch.linalg.cholesky(s), eye, upper=False)
 
 # %% ../../nbs/12_padim.ipynb #2a2ff2dc
-def covariance_form(parts, n, epsilon, chunk=512):
+def inverted_covariances(moments, epsilon, chunk=512):
+    "`Moments` -> inverted factors (P, d, d) of their covariances, in the scatter's place."
+    for s in moments.scatter.split(chunk):
+        s /= moments.n - 1
+        s.diagonal(dim1=1, dim2=2).add_(epsilon)
+        s.copy_(inverse_factor(s))
+    return moments.scatter
+
+def covariance_form(parts, n, epsilon):
     "Embeddings (P, B, d), batch by batch -> mean (P, d), inverted factors (P, d, d), none."
     first = next(parts)
     moments = Moments(len(first), first.shape[2], first)
     for x in chain([first], parts): moments.update(x)
-    for s in moments.scatter.split(chunk):
-        s /= n - 1
-        s.diagonal(dim1=1, dim2=2).add_(epsilon)
-        s.copy_(inverse_factor(s))
-    return moments.mean, moments.scatter, first.new_zeros(0)
+    return moments.mean, inverted_covariances(moments, epsilon), first.new_zeros(0)
 
 def ridge_form(parts, n, epsilon, chunk=512):
     "As `covariance_form`: mean (P, d), inverted factors (P, n, n), centred rows (P, n, d)."

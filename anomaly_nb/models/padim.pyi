@@ -69,7 +69,9 @@ class Moments:
     scatter: Any
 def inverse_factor(s):
     """(P, k, k) positive definite S = L L^T -> L^-1, by one triangular solve."""
-def covariance_form(parts, n, epsilon, chunk=512):
+def inverted_covariances(moments, epsilon, chunk=512):
+    """`Moments` -> inverted factors (P, d, d) of their covariances, in the scatter's place."""
+def covariance_form(parts, n, epsilon):
     """Embeddings (P, B, d), batch by batch -> mean (P, d), inverted factors (P, d, d), none."""
 def ridge_form(parts, n, epsilon, chunk=512):
     """As `covariance_form`: mean (P, d), inverted factors (P, n, n), centred rows (P, n, d)."""
