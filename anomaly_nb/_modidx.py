@@ -256,6 +256,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'anomaly_nb.explorers.Explorer.figure': ('explorers.html#explorer.figure', 'anomaly_nb/explorers.py'),
                                       'anomaly_nb.explorers.Explorer.move': ('explorers.html#explorer.move', 'anomaly_nb/explorers.py'),
                                       'anomaly_nb.explorers.Explorer.values': ('explorers.html#explorer.values', 'anomaly_nb/explorers.py'),
+                                      'anomaly_nb.explorers.anchored': ('explorers.html#anchored', 'anomaly_nb/explorers.py'),
                                       'anomaly_nb.explorers.colour_scale': ('explorers.html#colour_scale', 'anomaly_nb/explorers.py'),
                                       'anomaly_nb.explorers.coreset_picks': ('explorers.html#coreset_picks', 'anomaly_nb/explorers.py'),
                                       'anomaly_nb.explorers.drawn_defect': ('explorers.html#drawn_defect', 'anomaly_nb/explorers.py'),
