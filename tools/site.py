@@ -36,6 +36,7 @@ MATHJAX = "node_modules/mathjax/es5/tex-svg-full.js"  # all of TeX in one file
 DIRECTIVE = re.compile(r"^#\|.*\n?", re.M)
 STATIC = Path(__file__).with_name("site_static")
 WORDS = 160  # letters of an alt text
+FEW = 4  # lines of imports that stay in view above other code
 
 
 # ---------------------------------------------------------------- notebooks
@@ -54,29 +55,37 @@ def alt_text(heading, said):
     return textwrap.shorten(text, WORDS, placeholder=" ...")
 
 
-def only_imports(code):
-    """True for a cell that does nothing but import."""
+def import_lines(code):
+    """How many lines of `code` do nothing but import, from its start; all of them count."""
     try:
         body = ast.parse(code).body
     except SyntaxError:  # a magic
-        return False
-    return bool(body) and all(isinstance(x, (ast.Import, ast.ImportFrom)) for x in body)
+        return 0
+    other = [x.lineno for x in body if not isinstance(x, (ast.Import, ast.ImportFrom))]
+    return other[0] - 1 if other else len(code.splitlines()) * bool(body)
 
 
 def prepared(cell, alt):
-    """The code cell as a reader sees it, or None for one that is of no use on a page."""
+    """The code cell as a reader sees it: a list of cells, empty for one of no use on a page.
+
+    Imports are folded away, also the first lines of a cell when they are more than a few."""
     text = tool.source(cell)
     marks = {d.split()[1] for d in DIRECTIVE.findall(text) if len(d.split()) > 1}
     code = DIRECTIVE.sub("", text).strip("\n")
     if tool.is_install(cell) or "hide" in marks or not code and not cell["outputs"]:
-        return None
-    tags, options = [], {"image": {"alt": alt}}
-    if only_imports(code):
-        tags, options["code_prompt_show"] = ["hide-input"], "Imports"
-        options["code_prompt_hide"] = "Imports"
-    elif marks & {"export", "exporti", "exports"}:
-        tags = ["exported"]
-    return {**cell, "source": code, "metadata": {"tags": tags, "mystnb": options}}
+        return []
+    n, lines = import_lines(code), code.splitlines()
+    folded = {**cell, "source": "\n".join(lines[:n]).rstrip(), "metadata": {
+        "tags": ["hide-input"], "mystnb": {"code_prompt_show": "Imports",
+                                           "code_prompt_hide": "Imports"}}}
+    if n == len(lines) and not cell["outputs"]:
+        return [folded]
+    tags = ["exported"] * bool(marks & {"export", "exporti", "exports"})
+    shown = {**cell, "metadata": {"tags": tags, "mystnb": {"image": {"alt": alt}}}}
+    if n <= FEW:
+        return [{**shown, "source": code}]
+    return [{**folded, "id": cell["id"] + "-imports", "outputs": []},
+            {**shown, "source": "\n".join(lines[n:]).strip("\n")}]
 
 
 def to_github(project, path):
@@ -98,7 +107,7 @@ def page(project, path, slides):
     nb, ready, heading, said = tool.read(path), [], tool.title(path), ""
     for cell in nb["cells"]:
         if cell["cell_type"] == "code":
-            cell = prepared(cell, alt_text(heading, said))
+            ready += prepared(cell, alt_text(heading, said))
         else:
             lines = [x for x in tool.source(cell).splitlines() if tool.BADGE not in x]
             text = tool.replace_links("\n".join(lines), to_github(project, path))
@@ -106,9 +115,7 @@ def page(project, path, slides):
             blocks = [plain(x) for x in re.split(r"\n\s*\n", text)
                       if not re.match(r"\s*(#|>|\||<|- )", x)]
             said = ([x for x in blocks if x] or [said])[-1]
-            cell = {**cell, "source": text}
-        if cell:
-            ready.append(cell)
+            ready.append({**cell, "source": text})
     if slides:
         there = posixpath.relpath("slides", path.relative_to(project.nbs).parent.as_posix())
         ready[0]["source"] += f'\n\n<a href="{there}/{path.stem}.html">Slides</a>'
@@ -118,7 +125,8 @@ def page(project, path, slides):
 
 def short(path):
     """What the list of contents calls a notebook: its number and the start of its title."""
-    name = tool.title(path).split(": ")[0].replace("<", "")
+    name = re.sub("^(Appendix|Solutions): ", "", tool.title(path)).split(": ")[0]
+    name = (name[0].upper() + name[1:]).replace("<", "")
     number = path.stem.split("_")[0]
     return f"{number} {name}" if number.isdigit() else name
 
@@ -278,13 +286,11 @@ def sources(project, goal, slides):
     for path in project.nbs.glob("*.md"):
         text = tool.replace_links(path.read_text(encoding="utf-8"), to_github(project, path))
         (goal / path.name).write_text(text, encoding="utf-8")
-    solved = [p.stem for p in project.notebooks if p.parent.name == "solutions"]
+    solved = [p for p in project.notebooks if p.parent.name == "solutions"]
     (goal / "solutions").mkdir(exist_ok=True)
     (goal / "solutions" / "index.md").write_text("\n".join(
         ["# Solutions", "", "Every exercise solved, and its solution executed.", "",
-         "```{toctree}", *(f"{short(project.nbs / 'solutions' / (x + '.ipynb'))} <{x}>"
-                           .replace("Solutions", tool.title(project.nbs / f"{x}.ipynb")
-                                    .split(": ")[0]) for x in solved), "```", ""]),
+         "```{toctree}", *(f"{short(p)} <{p.stem}>" for p in solved), "```", ""]),
         encoding="utf-8")
     return api(project, goal / "api")
 
@@ -311,7 +317,7 @@ def settings(project, static):
                 {"colab_url": "https://colab.research.google.com"},
             "show_toc_level": 2, "home_page_in_toc": True, "show_navbar_depth": 1},
         "html_static_path": [str(static)], "html_css_files": ["site.css"],
-        "html_js_files": [("site.js", {"priority": 100})],
+        "html_js_files": ["site.js"], "html_context": {"default_mode": "auto"},
         "mathjax_path": "mathjax/tex-svg-full.js",
         "nb_execution_mode": "off", "nb_ipywidgets_js": {}, "nb_merge_streams": True,
         "myst_enable_extensions": ["dollarmath", "amsmath"], "myst_heading_anchors": 6,
@@ -329,7 +335,6 @@ def build(project, out, slides, mathjax):
     os.environ["MPLBACKEND"] = "agg"
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace
-    from sphinx.util.logging import WarningStreamHandler  # noqa: F401 (a clear ImportError)
 
     with tempfile.TemporaryDirectory() as folder, docutils_namespace():
         source, static = Path(folder, "source"), Path(folder, "static")
@@ -342,7 +347,7 @@ def build(project, out, slides, mathjax):
         with warnings.open("w", encoding="utf-8") as stream:
             app = Sphinx(source, None, Path(folder, "html"), Path(folder, "trees"), "html",
                          settings(project, static), status=None, warning=stream,
-                         parallel=os.cpu_count())
+                         parallel=min(4, os.cpu_count()))
 
             def on_docstring(app, what, name, obj, options, lines):
                 lines[:] = docstring(lines, known, name)
@@ -355,7 +360,7 @@ def build(project, out, slides, mathjax):
             shutil.copytree(slides, Path(folder, "html", "slides"))
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(Path(folder, "html"), out,
-                        ignore=shutil.ignore_patterns(".buildinfo", "objects.inv"))
+                        ignore=shutil.ignore_patterns(".buildinfo", "objects.inv", "*macros.html"))
         (out / ".nojekyll").touch()  # GitHub would leave out folders that start with _
         text = re.sub(r"\x1b\[[\d;]*m", "", warnings.read_text(encoding="utf-8"))
     return [x.replace(str(source) + "/", "") for x in text.splitlines() if x.strip()]
