@@ -158,12 +158,7 @@ def public(project):
     names = [m.name for m in pkgutil.walk_packages(package.__path__, project.name + ".")
              if not m.name.rpartition(".")[2].startswith("_")]
     modules = {name: importlib.import_module(name) for name in names}
-    found, owner = {}, {}
-    for name, module in modules.items():
-        for x in getattr(module, "__all__", ()):
-            home = getattr(getattr(module, x), "__module__", None)
-            own = home == name or home not in modules or x not in vars(modules[home])
-            owner.setdefault((x, own), name)
+    found = {}
     for name, module in modules.items():
         own, passed = [], []
         for x in getattr(module, "__all__", ()):
@@ -226,16 +221,39 @@ def docstring(lines, known=(), own=""):
     return ready
 
 
+def members(cls):
+    """[(directive, name)] of what a class defines and documents, in the notebook's order,
+    also of methods that were added by `@patch`."""
+    found = []
+    for name, value in vars(cls).items():
+        function = getattr(value, "__func__", value)  # of a class method
+        if name.startswith("_") or not getattr(value, "__doc__", None):
+            continue
+        if inspect.isfunction(function):
+            found.append(("automethod", name))
+        elif isinstance(value, property):
+            found.append(("autoproperty", name))
+    return found
+
+
 def entry(module, name):
     """The lines that document `name` of `module`."""
     value = getattr(module, name)
     if inspect.isclass(value):
         kind = "exception" if issubclass(value, BaseException) else "class"
-        return [f".. auto{kind}:: {name}", "   :members:", "   :undoc-members:", ""]
-    if inspect.isroutine(value) or hasattr(value, "__wrapped__"):
-        return [f".. autofunction:: {name}", ""]
-    return [f".. py:data:: {name}", "   :value: "
-            + textwrap.shorten(repr(value), 200, placeholder=" ..."), ""]
+        own = [f"   .. {directive}:: {x}" for directive, x in members(value)]
+        return [f".. auto{kind}:: {name}", "", *own, ""]
+    if is_constant(value):
+        shown = textwrap.shorten(repr(value), 200, placeholder=" ...")
+        return [f".. py:data:: {name}", f"   :value: {shown}", "",
+                f"   ``{type(value).__name__}``", ""]
+    return [f".. autofunction:: {name}", ""]
+
+
+def is_constant(value):
+    """True for what is neither a class nor a function."""
+    return not (inspect.isclass(value) or inspect.isroutine(value)
+                or hasattr(value, "__wrapped__"))
 
 
 def api(project, goal):
@@ -256,13 +274,17 @@ def api(project, goal):
             links = ", ".join(f":py:obj:`{x} <{known[x]}>`" if x in known else f"``{x}``"
                               for x in passed)
             text += [f"From other modules, for convenience: {links}.", ""]
+        constants = [x for x in own if is_constant(getattr(module, x))]
         for x in own:
+            text += [] if x in constants else entry(module, x)
+        text += [".. rubric:: Constants", ""] if constants else []
+        for x in constants:
             text += entry(module, x)
         (goal / f"{stem}.rst").write_text("\n".join(text), encoding="utf-8")
         rows.append((stem, about))
     text = ["API", "===", "",
             "The public names of the package, module by module, from their docstrings.", "",
-            ".. toctree::", "   :hidden:", "", *(f"   {stem}" for stem, _ in rows), ""]
+            ".. toctree::", "   :hidden:", "", *(f"   {stem} <{stem}>" for stem, _ in rows), ""]
     for stem, about in rows:
         text += [f":doc:`{project.name}.{stem} <{stem}>`", f"   {about}", ""]
     (goal / "index.rst").write_text("\n".join(text), encoding="utf-8")
@@ -350,7 +372,7 @@ def build(project, out, slides, mathjax):
                          parallel=min(4, os.cpu_count()))
 
             def on_docstring(app, what, name, obj, options, lines):
-                lines[:] = docstring(lines, known, name)
+                lines[:] = docstring(lines, known, name) or ["No docstring."]
 
             app.connect("autodoc-process-docstring", on_docstring)
             app.build()
