@@ -51,7 +51,8 @@ def plain(markdown):
 def alt_text(heading, said):
     """What a figure shows, from the heading above it and the first sentence before it."""
     first = re.split(r"(?<=[.!?:])\s", said, maxsplit=1)[0].rstrip(":.")
-    text = f"Figure: {heading}" + (f". {first}" if first else "")
+    stop = "" if heading[-1:] in ".?!" else "."
+    text = f"Figure: {heading}" + (f"{stop} {first}" if first else "")
     return textwrap.shorten(text, WORDS, placeholder=" ...")
 
 
