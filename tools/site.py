@@ -398,7 +398,7 @@ def main(argv=None):
     parser.add_argument("--root", default=Path(__file__).resolve().parent.parent)
     args = parser.parse_args(argv)
     project, start, out = tool.Project(args.root), time.time(), args.out.resolve()
-    mathjax = project.root / ".venv" / "npm" / MATHJAX
+    mathjax = Path(__file__).resolve().parent.parent / ".venv" / "npm" / MATHJAX
     if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():
         print(f"{out} holds something else; name another folder")
         return 2

@@ -201,7 +201,7 @@ def main(argv=None):
         for i, path in enumerate(paths):
             if i % 20 == 0:
                 print(f"page {i} of {len(paths)}, {time.time() - start:.0f} s", flush=True)
-            wrong.clear()
+            wrong.clear()  # the handlers of the page add to this very list
             images += looked_at(page, path, wrong)["images"]
             found += [f"{path.relative_to(out)}: {w}" for w in wrong]
         page.context.close()
