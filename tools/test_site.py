@@ -36,11 +36,12 @@ LOCAL = ("file:", "data:", "blob:")
 PATIENCE = 120_000  # ms, on a machine that others use, too
 
 FACTS = """async () => {
-  await document.fonts.ready;
-  if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
+  const within = promise => Promise.race([promise, new Promise(r => setTimeout(r, 20000))]);
+  await within(document.fonts.ready);
+  if (window.MathJax && MathJax.startup) await within(MathJax.startup.promise);
   const all = s => [...document.querySelectorAll(s)];
   for (const e of all('img')) e.loading = 'eager';
-  await Promise.all(all('img').map(e => e.decode().catch(() => 0)));
+  await within(Promise.all(all('img').map(e => e.decode().catch(() => 0))));
   return {
     broken: all('img').filter(e => !e.naturalWidth).map(e => e.src),
     noalt: all('img:not([alt]), .cell_output img[alt=""]').map(e => e.src),
