@@ -348,7 +348,6 @@ def settings(project, static):
         "autodoc_inherit_docstrings": False, "autodoc_preserve_defaults": True,
         "autodoc_member_order": "bysource", "autodoc_typehints": "signature",
         "autodoc_class_signature": "mixed", "add_module_names": False,
-        "python_maximum_signature_line_length": 88, "exclude_patterns": [],
         "toc_object_entries_show_parents": "hide", "suppress_warnings": ["config.cache"],
     }
 
