@@ -1,6 +1,8 @@
 # make demo   the synthetic data set, all models on it, a table and out/index.html
 # make test   everything the project promises; closes with "N passed, M failed"
 # make lab    the notebooks in JupyterLab
+# make site   the course as pages that are read without network: out/site/index.html
+# make site-test  look at them in a browser
 # make export after editing notebooks: navigation, modules, stubs and README.md follow them
 # make save NB=12_padim   run notebooks (all without NB) and store their outputs
 # make verify NB=12_padim run notebooks (all without NB), compare with the stored outputs
@@ -13,12 +15,13 @@ NB ?=
 BIN := .venv/bin
 READY := .venv/.installed
 LAB := .venv/.lab
+SITE := .venv/.site
 TOOL := $(BIN)/python tools/notebooks.py
 MIN_PYTHON := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lab export save verify clean
+.PHONY: demo test lab site site-test export save verify clean
 
 demo: $(READY)
 	@$(BIN)/anomaly_nb demo --out out
@@ -28,6 +31,12 @@ test: $(READY)
 
 lab: $(LAB)
 	@$(BIN)/jupyter lab nbs/index.ipynb
+
+site: $(SITE)
+	@$(BIN)/python tools/site.py out/site
+
+site-test: $(SITE)
+	@$(BIN)/python tools/test_site.py out/site
 
 export: $(READY)
 	@$(TOOL) export
@@ -61,4 +70,12 @@ $(READY): settings.ini setup.py pyproject.toml
 $(LAB): $(READY)
 	@echo "Installing JupyterLab into .venv (once)"
 	@$(BIN)/python -m pip install -q jupyterlab
+	@touch $@
+
+# Sphinx from PyPI; from npm MathJax, which goes into the site, and axe-core, which tests it
+$(SITE): $(READY)
+	@command -v npm >/dev/null || { echo "npm: not found. Install Node.js"; exit 1; }
+	@echo "Installing Sphinx, MathJax and axe-core into .venv (once)"
+	@$(BIN)/python -m pip install -q --no-compile -e '.[site]'
+	@npm install --prefix .venv/npm --silent --no-audit --no-fund mathjax@3 axe-core@4
 	@touch $@

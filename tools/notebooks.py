@@ -7,12 +7,11 @@
     check          the promises that need no execution (links, exports, outputs ...)
     test [NB ...]  run every notebook and solution in a fresh process
     wheel          build the wheel and use it in a second environment
-    docs           the notebooks as a folder of HTML pages
     oldest         constraints for pip: the lowest release of everything required
     all            check, the tests of this program, wheel, test: `make test`
 
 A notebook NB is a path, a file name or the start of one: `12` means 12_padim.ipynb.
-Standard library; nbdev, nbclient, nbconvert and torch are imported where they are used.
+Standard library; nbdev, nbclient and torch are imported where they are used.
 """
 import argparse
 import ast
@@ -1120,34 +1119,7 @@ def wheel(project, full=False, out=None):
     return found
 
 
-# ---------------------------------------------------------------- docs and all
-
-
-def docs(project, out):
-    """Write the notebooks as HTML pages that link to each other. Needs nbconvert."""
-    import nbformat
-    from nbconvert import HTMLExporter
-
-    def to_page(target, folder):
-        """Notebooks become pages; what is not published is shown by GitHub."""
-        if not is_relative(target) or target.startswith("#"):
-            return target
-        path = posixpath.normpath(posixpath.join(project.rel(folder), target))
-        if path.startswith(project.rel(project.nbs) + "/"):
-            return re.sub(r"\.ipynb(?=$|#)", ".html", target)
-        return f"{addresses(project)[1][1]}/blob/{project.settings['branch']}/{path}"
-
-    exporter = HTMLExporter()
-    for path in project.notebooks:
-        nb = nbformat.read(path, as_version=4)
-        for cell in cells(nb, "markdown"):
-            cell["source"] = replace_links(source(cell), lambda t: to_page(t, path.parent))
-        page, _ = exporter.from_notebook_node(
-            nb, resources={"metadata": {"name": title(path)}})
-        goal = Path(out, path.relative_to(project.nbs)).with_suffix(".html")
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        goal.write_text(page, encoding="utf-8")
-    say(f"{len(project.notebooks)} pages in {out}")
+# ---------------------------------------------------------------- all
 
 
 def git_status(project):
@@ -1207,7 +1179,6 @@ def main(argv=None):
     sub = commands.add_parser("wheel")
     sub.add_argument("--full", action="store_true", help="install all dependencies anew")
     sub.add_argument("--out", help="a folder for the wheel, if nothing is wrong with it")
-    commands.add_parser("docs").add_argument("--out", default="out/site")
     args = parser.parse_args(argv)
 
     # a terminated run ends its notebooks' processes, as after Ctrl-C
@@ -1226,8 +1197,6 @@ def main(argv=None):
                 found = wheel(project, args.full, args.out)
             case "save":
                 save(project, args.names)
-            case "docs":
-                docs(project, args.out)
             case "oldest":
                 say(project.settings["requirements"].replace(">=", "==").replace(" ", "\n"))
             case "export":

@@ -6,7 +6,6 @@ Every test gets a project of its own in a temporary folder, spoils one thing in 
 expects the one message that names the file.
 """
 import contextlib
-import importlib.util
 import io
 import os
 import shutil
@@ -523,16 +522,6 @@ def test_no_notebooks(project):
     with contextlib.redirect_stdout(io.StringIO()) as out:
         assert tool.main(["--root", str(project.root), "test"]) == 1
     assert "no notebooks under nbs/" in out.getvalue()
-
-
-def test_docs(project):
-    if importlib.util.find_spec("nbconvert") is None:  # only the publishing workflow needs it
-        return
-    tool.docs(project, project.root / "site")
-    page = (project.root / "site" / "index.html").read_text()
-    assert 'href="01_one.html#First-steps"' in page
-    assert 'href="https://github.com/somebody/anomaly_nb/blob/main/anomaly_nb/one.py"' in page
-    assert (project.root / "site" / "solutions" / "12_model.html").exists()
 
 
 def test_wheel(project):

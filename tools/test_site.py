@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Is the site whole, and readable in a real browser without network?
+
+    python tools/test_site.py OUT [--pictures FOLDER]
+
+OUT is what tools/site.py wrote. Its files are parsed for links that lead nowhere. Then
+Chromium opens every page from the disk (file:, no server; the search works there, too) with
+the network off, at 1400 and at 390 pixels: no request that fails or leaves the disk, no
+console error, no page that scrolls sideways, no formula that is not set, no picture without
+a text. A sample is opened light and dark, examined by axe-core, and shown in FOLDER.
+
+Needs the extra `site` of settings.ini, axe-core (`make site` installs both) and a Chromium
+(Debian: /usr/bin/chromium; another one: CHROMIUM=path).
+"""
+import argparse
+import os
+import posixpath
+import re
+import shutil
+import sys
+import time
+import urllib.parse
+from html.parser import HTMLParser
+from pathlib import Path
+
+import notebooks as tool
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+AXE = "node_modules/axe-core/axe.min.js"
+DESK, PHONE = (1400, 900), (390, 844)
+SAMPLE = ("index", "06_detector", "12_padim", "13_patchcore", "90_notation", "42_benchmark",
+          "solutions/10_dfkde", "api/detector")
+LOCAL = ("file:", "data:", "blob:")
+PATIENCE = 120_000  # ms, on a machine that others use, too
+
+FACTS = """async () => {
+  const within = promise => Promise.race([promise, new Promise(r => setTimeout(r, 20000))]);
+  await within(document.fonts.ready);
+  if (window.MathJax && MathJax.startup) await within(MathJax.startup.promise);
+  const all = s => [...document.querySelectorAll(s)];
+  for (const e of all('img')) e.loading = 'eager';
+  await within(Promise.all(all('img').map(e => e.decode().catch(() => 0))));
+  return {
+    broken: all('img').filter(e => !e.naturalWidth).map(e => e.src),
+    noalt: all('img:not([alt]), .cell_output img[alt=""]').map(e => e.src),
+    unset: all('.math').filter(e => !e.querySelector('mjx-container'))
+        .map(e => e.textContent.slice(0, 60)),
+    wrong: all('mjx-merror, [data-mjx-error]').map(e => e.textContent.slice(0, 60)),
+    heads: all('h1').filter(e => e.offsetParent).length, images: all('.cell_output img').length, title: document.title,
+  } }"""
+
+WIDTH = """() => {
+  const wide = document.documentElement.scrollWidth - innerWidth;
+  const boxed = e => { for (e = e.parentElement; e && e != document.body; e = e.parentElement)
+      if (getComputedStyle(e).overflowX != 'visible') return true; return false };
+  const who = wide <= 0 ? [] : [...document.querySelectorAll('body *')].filter(
+      e => e.getBoundingClientRect().right > innerWidth + 1 && !boxed(e)).slice(0, 3);
+  return {wide, who: who.map(e => e.outerHTML.slice(0, 90))} }"""
+
+
+class Page(HTMLParser):
+    """What a page links to, and where it can be linked to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.targets, self.ids, self.words = [], set(), text
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids |= {attrs[k] for k in ("id", "name") if attrs.get(k)}
+        if tag != "template":
+            self.targets += [attrs[k] for k in ("href", "src") if attrs.get(k)]
+
+
+def dead_links(out, project):
+    """Links of the pages below `out` that lead nowhere, and things fetched from elsewhere."""
+    pages = {p.relative_to(out).as_posix(): Page(p.read_text(encoding="utf-8"))
+             for p in out.rglob("*.html")}
+    url = re.escape(tool.addresses(project)[1][1])
+    colab = re.escape(tool.addresses(project)[0][1])
+    own = re.compile(rf"(?:{url}/(?:blob|tree)/{project.settings['branch']}/|{colab})([^#?]*)")
+    found = []
+    for name, page in pages.items():
+        for target in set(page.targets):
+            if mine := own.match(target):
+                if not (project.root / urllib.parse.unquote(mine[1])).exists():
+                    found.append(f"{name}: {target}: not in the repository")
+            if not tool.is_relative(target):
+                continue
+            path, _, anchor = target.partition("#")
+            path = urllib.parse.unquote(path.split("?")[0])
+            goal = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) \
+                if path else name
+            if goal in pages:
+                if anchor and urllib.parse.unquote(anchor) not in pages[goal].ids:
+                    found.append(f"{name}: {target}: no such place")
+            elif not (out / goal).is_file():
+                found.append(f"{name}: {target}: no such file")
+        found += [f"{name}: fetches {x}" for x in re.findall(
+            r'<(?:script|img|iframe|link rel="stylesheet")[^>]*(?:src|href)="(https?:[^"]+)',
+            page.words)]
+    return found, sum(len(p.targets) for p in pages.values())
+
+
+def opened(browser, wrong, size=DESK, scheme="light"):
+    """A page of a browser without network; what goes wrong on it is added to `wrong`."""
+    context = browser.new_context(viewport=dict(width=size[0], height=size[1]), offline=True,
+                                  color_scheme=scheme)
+    page = context.new_page()
+
+    page.set_default_timeout(PATIENCE)
+    page.on("request", lambda r: r.url.startswith(LOCAL) or wrong.append(f"asks for {r.url}"))
+    page.on("requestfailed", lambda r: wrong.append(f"failed: {r.url[:120]}"))
+    page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(m.text))
+    page.on("pageerror", lambda e: wrong.append(str(e)))
+    return page
+
+
+def looked_at(page, path, wrong):
+    """Open `path` and add to `wrong` what is wrong with it at both widths; its facts."""
+    page.set_viewport_size(dict(width=DESK[0], height=DESK[1]))
+    page.goto(path.as_uri(), wait_until="load")
+    facts = page.evaluate(FACTS)
+    wrong += [f"{key}: {facts[key]}" for key in ("broken", "noalt", "unset", "wrong")
+              if facts[key]]
+    wrong += [f"{facts['heads']} h1"] * (facts["heads"] != 1 and path.stem != "search")
+    for width, height in (DESK, PHONE):
+        page.set_viewport_size(dict(width=width, height=height))
+        seen = page.evaluate(WIDTH)
+        if seen["wide"] > 0:
+            wrong.append(f"{width} pixels: {seen['wide']} too wide: {seen['who']}")
+    return facts
+
+
+def examined(page, axe):
+    """The serious and critical findings of axe-core on the open page."""
+    page.add_script_tag(path=axe)
+    found = page.evaluate("() => axe.run({exclude: ['mjx-container']}, {preload: false, resultTypes: ['violations']})")
+    return [f"axe: {v['impact']} {v['id']}: {len(v['nodes'])} x {v['nodes'][0]['html'][:120]} "
+            f"{v['nodes'][0]['failureSummary'].splitlines()[1].strip()[:160]}"
+            for v in found["violations"] if v["impact"] in ("serious", "critical")]
+
+
+def search(browser, out, pictures):
+    """What is wrong with a search for "coreset", from the front page's button."""
+    wrong = []
+    page = opened(browser, wrong)
+    page.goto((out / "index.html").as_uri())
+    page.locator(".search-button__button:visible").first.click()
+    page.locator("dialog input[type=search], .search-button__search-container input"
+                 ).first.fill("coreset")
+    page.keyboard.press("Enter")
+    try:
+        page.wait_for_selector("#search-results li a")
+        page.wait_for_timeout(1000)
+        hits = page.eval_on_selector_all("#search-results li a",
+                                         "all => all.map(e => e.getAttribute('href'))")
+    except Exception as e:
+        hits = []
+        wrong.append(str(e))
+    page.screenshot(path=pictures / "search.png")
+    print(f"search: {len(hits)} hits, first {hits[:3]}")
+    wrong += ["13_patchcore is not found"] * (not any("13_patchcore" in h for h in hits))
+    page.context.close()
+    return [f"search: {w}" for w in wrong]
+
+
+def main(argv=None):
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--pictures", type=Path, default=Path("out/site_pictures"))
+    parser.add_argument("--only", nargs="*", help="names of pages (default: all)")
+    args = parser.parse_args(argv)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        print("playwright is missing: `make site` installs it")
+        return 2
+    if not Path(CHROMIUM).exists():
+        print(f"{CHROMIUM} is missing: apt-get install -y chromium, or CHROMIUM=/path/to/it")
+        return 2
+    project, out = tool.Project(Path(__file__).resolve().parent.parent), args.out.resolve()
+    start, axe = time.time(), project.root / ".venv" / "npm" / AXE
+    args.pictures.mkdir(parents=True, exist_ok=True)
+    found, links = dead_links(out, project)
+    paths = sorted(p for p in out.rglob("*.html") if "_static" not in p.parts
+                   and p.relative_to(out).parts[0] != "slides")
+    sample = [out / f"{name}.html" for name in SAMPLE]
+    if args.only is not None:
+        paths = [p for p in paths if p.stem in args.only]
+        sample = [p for p in sample if p.stem in args.only]
+    images = 0
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        wrong = []
+        page = opened(browser, wrong)
+        for i, path in enumerate(paths):
+            if i % 20 == 0:
+                print(f"page {i} of {len(paths)}, {time.time() - start:.0f} s", flush=True)
+            wrong.clear()  # the handlers of the page add to this very list
+            images += looked_at(page, path, wrong)["images"]
+            found += [f"{path.relative_to(out)}: {w}" for w in wrong]
+        page.context.close()
+        for path in sample:
+            for size in (DESK, PHONE):
+                for scheme in ("light", "dark"):
+                    wrong = []
+                    page = opened(browser, wrong, size, scheme)
+                    page.goto(path.as_uri(), wait_until="load")
+                    page.evaluate(FACTS)
+                    wrong += examined(page, axe)
+                    page.screenshot(full_page=True, path=args.pictures
+                                    / f"{path.stem}_{size[0]}_{scheme}.png")
+                    page.context.close()
+                    found += [f"{path.relative_to(out)}, {size[0]}, {scheme}: {w}"
+                              for w in wrong]
+        found += search(browser, out, args.pictures)
+        browser.close()
+    print("\n".join(found))
+    print(f"{len(paths)} pages, {links} links, {images} figures in {time.time() - start:.0f} s: "
+          + (f"{len(found)} problems" if found else "all right"))
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
