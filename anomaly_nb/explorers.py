@@ -168,7 +168,7 @@ def two_models(normal=60, anomalous=60, seed=0):
     return Explorer(draw, n=slider(10, 200, normal, name="of each kind"),
                     correlation=slider(0, .95, .8, .05, "correlation"))
 
-# %% ../nbs/31_explorers.ipynb #a2c1aebf
+# %% ../nbs/31_explorers.ipynb #80fd6875
 def two_distances(n=300, seed=0):
     "A point and the tilt of a cloud -> its Euclidean and its Mahalanobis distance."
     noise, reach = np.random.default_rng(seed).normal(size=(2, n)), 4
@@ -182,7 +182,7 @@ def two_distances(n=300, seed=0):
         fig.subplots_adjust(.02, .02, .98, .98)
         ax.plot(*cloud, ".", color=NORMAL, ms=3, alpha=.5)
         ax.add_patch(Circle((0, 0), straight, fill=False, ls="--"))
-        plot_ellipse(ax, np.zeros(2), cov, own, edgecolor=ANOMALOUS)
+        plot_ellipse(ax, np.zeros(2), cov, own, ec=ANOMALOUS)
         ax.plot(x, y, "ko", ms=8)
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
         beyond = float((((np.linalg.inv(np.linalg.cholesky(cov)) @ cloud)**2).sum(0)**.5 > own).mean())
@@ -196,7 +196,7 @@ def two_distances(n=300, seed=0):
     return Explorer(draw, (4, 4), clicked, x=slider(-3.5, 3.5, 1., .1, "x"),
                     y=slider(-3.5, 3.5, -1., .1, "y"), tilt=slider(-.95, .95, .9, .05, "tilt"))
 
-# %% ../nbs/31_explorers.ipynb #dbab9cac
+# %% ../nbs/31_explorers.ipynb #34f0e4db
 def ridge(seed=0):
     "Epsilon and the number of points -> the ellipse, also in directions never seen."
     points = np.random.default_rng(seed).normal(size=(60, 2)) * (1.5, .4) @ (
@@ -210,7 +210,7 @@ def ridge(seed=0):
         ax = fig.subplots()
         fig.subplots_adjust(.02, .02, .98, .98)
         ax.plot(*x.T, "o", color=NORMAL)
-        plot_ellipse(ax, x.mean(0), cov, 2, edgecolor=ANOMALOUS)
+        plot_ellipse(ax, x.mean(0), cov, 2, ec=ANOMALOUS)
         ax.set(xlim=(-4, 4), ylim=(-4, 4), xticks=[], yticks=[], aspect="equal")
         across = float((max(values[0], 0) + eps)**.5)
         return (f"{n} points: spreads {max(values[1], 0)**.5:.2f} and {max(values[0], 0)**.5:.2f}. "
