@@ -251,7 +251,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'anomaly_nb.export.Deployed.__init__': ('export.html#deployed.__init__', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.Deployed.forward': ('export.html#deployed.forward', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.Deployed.in_tiles': ('export.html#deployed.in_tiles', 'anomaly_nb/export.py'),
-                                   'anomaly_nb.export.Deployed.scored': ('export.html#deployed.scored', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.Parity': ('export.html#parity', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.Parity.__str__': ('export.html#parity.__str__', 'anomaly_nb/export.py'),
                                    'anomaly_nb.export.Places': ('export.html#places', 'anomaly_nb/export.py'),
