@@ -73,7 +73,7 @@ def corners(text):
     "TOP,LEFT,BOTTOM,RIGHT as four numbers."
     return tuple(int(n) for n in text.split(","))
 
-def add_sources(p, holdout=False):
+def add_sources(p):
     "Add the flags that name pictures to the parser `p`."
     p.add_argument("--normal", nargs="+", metavar="PATH",
                    help="folders, files or patterns of normal pictures")
@@ -168,12 +168,9 @@ def train(a):
 
 def new_detector(a):
     "The unfitted detector of --model, --backbone, --weights, --seed, --set and --preset."
-    from anomaly_nb.models import by_name
-    cls = by_name(a.model)
-    axes = dict(backbone=a.backbone, weights=a.weights, seed=a.seed)
-    known = inspect.signature(cls).parameters
-    return cls(**{k: v for k, v in axes.items() if k in known},
-               **settings(a.model, a.set, a.preset))
+    from anomaly_nb.benchmark import Job
+    return Job(a.data, a.category, a.model, a.backbone, a.weights, seed=a.seed,
+               config=settings(a.model, a.set, a.preset)).detector()
 
 def possible_rate(n, fpr=None):
     "The rate that is asked for; by default 5 %, or the smallest that n pictures can show."

@@ -11,7 +11,6 @@ __all__ = ['FORMAT', 'Deployed', 'RowsPaDiM', 'RowsPatchCore', 'Smallest', 'Plac
 import copy, importlib, json, time, warnings
 from functools import partial
 from importlib.metadata import version
-from inspect import signature
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -50,26 +49,13 @@ class Deployed(nn.Module):
     def forward(self, images):
         x = images.permute(0, 3, 1, 2).float() / 255 if self.uint8 else images
         counted = None if self.counted is None else self.counted.expand(x.shape[0], -1, -1)
-        whole = self.detector.tile is None
-        scores, maps = (self.scored(x, self.detector.input_size, counted) if whole
-                        else self.in_tiles(x, counted))
+        scores, maps = (self.in_tiles(x, counted) if self.detector.tile else
+                        self.detector._scored(x, self.detector.input_size, counted))
         found = {"score": scores} | ({} if maps is None else {"map": maps})
         limit = self.detector.threshold
         return found if limit is None else found | {"label": scores >= limit}
 
 # %% ../nbs/36_export.ipynb #d1b7de05
-@patch
-def scored(self: Deployed, x, size, counted):
-    "Scores and maps of pictures of `size`; where nothing is counted, the map is NaN."
-    score, seen = self.detector.score, self.detector.observe(x)
-    if counted is None: return score(seen, size)
-    if "counted" in signature(score).parameters:
-        scores, maps = score(seen, size, counted)
-    else:
-        _, maps = score(seen, size)
-        scores = maps.masked_fill(~counted, -torch.inf).amax((1, 2))
-    return scores, maps.masked_fill(~counted, torch.nan)
-
 @patch
 def in_tiles(self: Deployed, x, counted):
     "The largest score of each picture's tiles, and their maps joined."
@@ -77,7 +63,8 @@ def in_tiles(self: Deployed, x, counted):
     (H, W), places = x.shape[-2:], tile_places(self.detector.input_size, (h, w), overlap)
     cut = lambda x: torch.stack([x[..., y:y + h, a:a + w] for y, a in places],
                                 1).flatten(0, 1)
-    scores, maps = self.scored(cut(x), (h, w), None if counted is None else cut(counted))
+    scores, maps = self.detector._scored(cut(x), (h, w),
+                                         None if counted is None else cut(counted))
     scores = scores.unflatten(0, (-1, len(places))).amax(1)
     if maps is None: return scores, None
     weights = tile_weights((h, w)).to(x)

@@ -23,9 +23,6 @@ class Deployed(nn.Module):
     def forward(self, images):
         ...
 
-    def scored(self, x, size, counted):
-        """Scores and maps of pictures of `size`; where nothing is counted, the map is NaN."""
-
     def in_tiles(self, x, counted):
         """The largest score of each picture's tiles, and their maps joined."""
     detector: Any

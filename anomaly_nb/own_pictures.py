@@ -44,8 +44,8 @@ class Folder(Splits):
     ones of the test, and none are cut off for it. The mask of a bad picture lies in the
     folder `masks`, in the same sub-folder (of several folders, in one of that name), and
     is called as the picture or as `mask_name` says, "{name}_mask" if None; "{name}.png"
-    also fixes the ending. Masks may lie among the pictures. Bad pictures without a mask have none, and a warning counts
-    them. `size`: (H, W), an int or a `Framing`. `DataError` names what is missing.
+    also fixes the ending. Masks may lie among the pictures. Bad pictures without a mask
+    have none, and a warning counts them. `size`: (H, W), an int or a `Framing`. `DataError` names what is missing.
     """
     _no_test = "Add bad=, test_normal=, or give test=0.2 to keep some normal ones for it."
     def __init__(self, normal, bad=None, masks=None, size=256, holdout=0.0, test=0.2,

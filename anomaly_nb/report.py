@@ -23,7 +23,7 @@ from .data import DataError, Pictures, pictures_from
 from .files import ArgumentError, FileError, replacing
 from .maps import regions
 from .marking import heat_scale, heated, marked
-from .metrics import Predictions, auroc, auroc_interval, realised_rate
+from .metrics import Predictions, _rank, auroc, auroc_interval, realised_rate
 from .reading import printable, resize_image
 
 # %% ../nbs/35_report.ipynb #93fd535e
@@ -51,7 +51,7 @@ def worth_looking(scores, threshold=None, targets=None, n=8):
 def alarms_if_normal(n, fpr, new):
     """(low, high): between these numbers of alarms 95 of 100 cases end, if all of `new`
     pictures are normal and the threshold is that of `n` normal ones for `fpr`."""
-    rank = math.ceil((n + 1) * (1 - fpr) - 1e-9)         # as in `conformal_threshold`
+    rank = _rank(n, fpr)                                 # that of `conformal_threshold`
     low, high = betabinom.ppf([.025, .975], new, n + 1 - rank, rank)
     return int(low), int(high)
 

@@ -169,7 +169,7 @@ def write_json(self: Answers):
         label = {"True": True, "False": False}.get(r["is_anomalous"])
         return dict(path=r["path"], **numbers, is_anomalous=label, error=r["error"] or None,
                     regions=found)
-    text = json.dumps(dict(detector=_who(self.det), pictures=[
+    text = json.dumps(dict(detector=json.loads(self._note.read_text()), pictures=[
         told(r) for r in self.scores.rows()]), indent=1)
     return write_whole(self.folder/"scores.json", text.encode("utf-8", "surrogateescape"))
 

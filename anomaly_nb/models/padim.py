@@ -6,6 +6,7 @@
 __all__ = ['PaDiM', 'Moments']
 
 # %% ../../nbs/12_padim.ipynb #30a56e8d
+import random
 from itertools import chain
 from typing import Literal
 
@@ -27,16 +28,18 @@ class PaDiM(OnePassDetector):
     is its Mahalanobis distance, that of a picture the largest value of the blurred map.
     `n_features`: channels kept (100 for ResNet-18, 550 for Wide ResNet-50).
     `projection`: "random" keeps channels as in the paper, "semi-orthogonal" mixes all of
-    them into as many directions (Kim et al. 2021, arXiv 2105.14737).
+    them into as many directions (Kim et al. 2021, arXiv 2105.14737), "published" keeps the
+    channels that anomalib's seed 42 draws, whatever `seed`.
     `epsilon` is added to the diagonal of every covariance; `sigma` of the blur in pixels.
     """
-    presets = {"semi-orthogonal": dict(projection="semi-orthogonal")}
+    presets = {"semi-orthogonal": dict(projection="semi-orthogonal"),
+               "published": dict(projection="published")}
     learned = ("reduction", "mean", "factor", "basis")
 
     def __init__(self, backbone: str = "resnet18",
                  layers: tuple[str, ...] = ("layer1", "layer2", "layer3"),
                  weights: str | None = None, n_features: Count | None = None,
-                 projection: Literal["random", "semi-orthogonal"] = "random",
+                 projection: Literal["random", "semi-orthogonal", "published"] = "random",
                  epsilon: Positive = 0.01, sigma: NonNegative = 4.0, seed: int = 42):
         super().__init__()
         total = sum(self.features.channels.values())
@@ -57,7 +60,7 @@ class PaDiM(OnePassDetector):
     def embed(self, seen):
         "Feature maps -> patch embeddings (B, d, h, w) on the grid of the first layer."
         maps, grid = seen.values(), next(iter(seen.values())).shape[-2:]
-        if self.projection == "random":                      # pick, then repeat
+        if self.projection != "semi-orthogonal":             # pick, then repeat
             kept = [f[:, i] for f, i in zip(maps, self._kept) if i]
             return torch.cat([F.interpolate(f, size=grid) for f in kept], 1)
         parts = [torch.einsum("dc,bchw->bdhw", w, f) for w, f in zip(self.blocks(), maps)]
@@ -66,8 +69,10 @@ class PaDiM(OnePassDetector):
 # %% ../../nbs/12_padim.ipynb #b831d904
 def reduction_matrix(kind, d, total):
     "(d, total): d rows of a shuffled identity, or a random one with orthonormal rows."
-    if kind == "random":
-        return torch.eye(total)[torch.randperm(total)[:d].sort().values]
+    if kind != "semi-orthogonal":
+        drawn = (random.Random(42).sample(range(total), d) if kind == "published" else
+                 torch.randperm(total)[:d].tolist())
+        return torch.eye(total)[sorted(drawn)]
     return torch.linalg.qr(torch.randn(total, d))[0].T.contiguous()
 
 # %% ../../nbs/12_padim.ipynb #701909c1
