@@ -69,7 +69,7 @@ $(READY): settings.ini setup.py pyproject.toml
 
 $(LAB): $(READY)
 	@echo "Installing JupyterLab into .venv (once)"
-	@$(BIN)/python -m pip install -q jupyterlab
+	@$(BIN)/python -m pip install -q jupyterlab ipyevents
 	@touch $@
 
 # Sphinx from PyPI; from npm MathJax, which goes into the site, and axe-core, which tests it

@@ -255,6 +255,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'anomaly_nb.explorers.Explorer._listen': ( 'explorers.html#explorer._listen',
                                                                                  'anomaly_nb/explorers.py'),
                                       'anomaly_nb.explorers.Explorer._moved': ('explorers.html#explorer._moved', 'anomaly_nb/explorers.py'),
+                                      'anomaly_nb.explorers.Explorer._repr_mimebundle_': ( 'explorers.html#explorer._repr_mimebundle_',
+                                                                                           'anomaly_nb/explorers.py'),
                                       'anomaly_nb.explorers.Explorer.figure': ('explorers.html#explorer.figure', 'anomaly_nb/explorers.py'),
                                       'anomaly_nb.explorers.Explorer.move': ('explorers.html#explorer.move', 'anomaly_nb/explorers.py'),
                                       'anomaly_nb.explorers.Explorer.values': ('explorers.html#explorer.values', 'anomaly_nb/explorers.py'),

@@ -8,7 +8,8 @@ __all__ = ['FIELD', 'Explorer', 'slider', 'operating_point', 'anchored', 'colour
            'own_folder']
 
 # %% ../nbs/31_explorers.ipynb #33f54969
-import io
+import base64, io
+from textwrap import fill
 
 import ipywidgets as widgets
 import numpy as np
@@ -30,7 +31,8 @@ class Explorer(widgets.HBox):
     returns a sentence about it, html; `controls` are ipywidgets by the name of a value.
 
     `said` is the last sentence. A click into the figure goes to `clicked(x, y)`, shares of
-    its width and height from the upper left corner, if the package ipyevents is there.
+    its width and height from the upper left corner, if the package ipyevents is there. A
+    page without a kernel shows `figure()` with its sentence.
     """
     def __init__(self, draw, inches=(7, 3), clicked=None, **controls):
         self._draw, self._inches, self._clicked = draw, inches, clicked
@@ -61,6 +63,14 @@ class Explorer(widgets.HBox):
         for k, v in values.items(): self._controls[k].value = v
         self._held = False
         self._moved()
+
+    def _repr_mimebundle_(self, **kwargs):
+        "The widget, and for pages without a kernel its figure with the sentence below."
+        fig, png = self.figure(), io.BytesIO()
+        fig.text(.5, -.02, fill(self.said, 95), ha="center", va="top", fontsize=9)
+        FigureCanvasAgg(fig).print_figure(png, bbox_inches="tight")
+        return super()._repr_mimebundle_(**kwargs) | {
+            "text/plain": self.said, "image/png": base64.b64encode(png.getvalue()).decode()}
 
     def _moved(self, change=None):
         if self._held: return
@@ -291,8 +301,8 @@ def drawn_defect(detectors, image):
         spot = (rows - y)**2 + (columns - x)**2 < size**2
         seen = torch.where(spot, torch.tensor(.9), image) if size else image
         if shift or turn:
-            fill = image.flatten(1).median(1).values.tolist()
-            seen = affine(seen, turn, [shift, 0], 1., [0, 0], fill=fill)
+            around = image.flatten(1).median(1).values.tolist()
+            seen = affine(seen, turn, [shift, 0], 1., [0, 0], fill=around)
         seen = (seen * light).clamp(0, 1)
         axes, said = fig.subplots(1, 1 + len(detectors)), []
         fig.subplots_adjust(.01, .01, .99, .85, .03)

@@ -449,10 +449,12 @@ def digest(nb):
 
 
 def worth_storing(outputs):
-    """`outputs` without widgets, which show nowhere but in a live notebook, and without
-    progress bars, which differ from run to run."""
+    """`outputs` without widgets, which show nowhere but in a live notebook (of one that
+    brings a figure that stays), and without progress bars, which differ from run to run."""
     kept = []
     for output in outputs:
+        if "image/png" in output.get("data", {}):
+            output["data"].pop(WIDGET, None)
         if output.get("name") == "stderr":
             lines = [x for x in output["text"].splitlines(True) if not re.search(r"\r|%\|", x)]
             output["text"] = "".join(lines).lstrip("\n")

@@ -9,16 +9,14 @@ dark, and prints it as A4. OUT then holds the reports, screenshots and PDFs. It 
 package `playwright` and a Chromium (Debian: /usr/bin/chromium; another one: CHROMIUM=path);
 without them it says how to get them and ends with status 2.
 """
-import os
 import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+from browser import chromium
+
 WIDTHS = {"phone": (390, 844), "desk": (1400, 900)}
 HOSTILE = "<img src=x onerror=alert(1)>&.png"
 
@@ -118,23 +116,13 @@ def looked_at(browser, path, out, where, scheme):
 
 
 def main(out):
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        print('playwright is missing: pip install "anomaly_nb[browser]"')
-        return 2
-    if not Path(CHROMIUM).exists():
-        print(f"{CHROMIUM} is missing: apt-get install -y chromium, or CHROMIUM=/path/to/it")
-        return 2
     out.mkdir(parents=True, exist_ok=True)
     wrong, paths = [], reports(out)
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         for path in paths:
             for where in WIDTHS:
                 for scheme in ("light", "dark"):
                     wrong += looked_at(browser, path, out, where, scheme)
-        browser.close()
     print("\n".join(wrong) or f"{len(paths)} reports, {len(WIDTHS) * 2} ways each: all right")
     return int(bool(wrong))
 

@@ -13,10 +13,8 @@ Needs the extra `site` of settings.ini, axe-core (`make site` installs both) and
 (Debian: /usr/bin/chromium; another one: CHROMIUM=path).
 """
 import argparse
-import os
 import posixpath
 import re
-import shutil
 import sys
 import time
 import urllib.parse
@@ -24,10 +22,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import notebooks as tool
+from browser import chromium
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
 AXE = "node_modules/axe-core/axe.min.js"
 DESK, PHONE = (1400, 900), (390, 844)
 SAMPLE = ("index", "06_detector", "12_padim", "13_patchcore", "90_notation", "42_benchmark",
@@ -176,14 +172,6 @@ def main(argv=None):
     parser.add_argument("--pictures", type=Path, default=Path("out/site_pictures"))
     parser.add_argument("--only", nargs="*", help="names of pages (default: all)")
     args = parser.parse_args(argv)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        print("playwright is missing: `make site` installs it")
-        return 2
-    if not Path(CHROMIUM).exists():
-        print(f"{CHROMIUM} is missing: apt-get install -y chromium, or CHROMIUM=/path/to/it")
-        return 2
     project, out = tool.Project(Path(__file__).resolve().parent.parent), args.out.resolve()
     start, axe = time.time(), project.root / ".venv" / "npm" / AXE
     args.pictures.mkdir(parents=True, exist_ok=True)
@@ -195,8 +183,7 @@ def main(argv=None):
         paths = [p for p in paths if p.stem in args.only]
         sample = [p for p in sample if p.stem in args.only]
     images = 0
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         wrong = []
         page = opened(browser, wrong)
         for i, path in enumerate(paths):
@@ -220,7 +207,6 @@ def main(argv=None):
                     found += [f"{path.relative_to(out)}, {size[0]}, {scheme}: {w}"
                               for w in wrong]
         found += search(browser, out, args.pictures)
-        browser.close()
     print("\n".join(found))
     print(f"{len(paths)} pages, {links} links, {images} figures in {time.time() - start:.0f} s: "
           + (f"{len(found)} problems" if found else "all right"))
