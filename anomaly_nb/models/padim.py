@@ -6,8 +6,8 @@
 __all__ = ['PaDiM', 'Moments']
 
 # %% ../../nbs/12_padim.ipynb #30a56e8d
-import random
 from itertools import chain
+from random import Random
 from typing import Literal
 
 import torch
@@ -70,7 +70,7 @@ class PaDiM(OnePassDetector):
 def reduction_matrix(kind, d, total):
     "(d, total): d rows of a shuffled identity, or a random one with orthonormal rows."
     if kind != "semi-orthogonal":
-        drawn = (random.Random(42).sample(range(total), d) if kind == "published" else
+        drawn = (Random(42).sample(range(total), d) if kind == "published" else
                  torch.randperm(total)[:d].tolist())
         return torch.eye(total)[sorted(drawn)]
     return torch.linalg.qr(torch.randn(total, d))[0].T.contiguous()
