@@ -302,7 +302,8 @@ from PIL import Image
 wrong = figures.watch({str(HERE.parent)!r})
 from anomaly_nb.own_pictures import Folder
 from anomaly_nb.viz import show_images
-root = Path(tempfile.mkdtemp())
+scratch = tempfile.TemporaryDirectory()
+root = Path(scratch.name)
 for name, grey in (("good/a", 90), ("good/b", 91), ("good/d", 93), ("bad/c", 92)):
     (root / name).parent.mkdir(exist_ok=True)
     Image.fromarray(np.full((64, 64, 3), grey, np.uint8)).save(root / (name + ".png"))
