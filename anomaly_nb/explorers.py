@@ -67,7 +67,7 @@ class Explorer(widgets.HBox):
     def _repr_mimebundle_(self, **kwargs):
         "The widget, and for pages without a kernel its figure with the sentence below."
         fig, png = self.figure(), io.BytesIO()
-        fig.text(.5, -.02, fill(self.said, 95), ha="center", va="top", fontsize=9)
+        fig.text(.5, -.02, fill(self.said, int(13 * self._inches[0])), ha="center", va="top", fontsize=9)
         FigureCanvasAgg(fig).print_figure(png, bbox_inches="tight")
         return super()._repr_mimebundle_(**kwargs) | {
             "text/plain": self.said, "image/png": base64.b64encode(png.getvalue()).decode()}
@@ -108,11 +108,11 @@ def operating_point(scores, targets, parts=10_000):
         for t, colour in (0, NORMAL), (1, ANOMALOUS):
             left.hist(scores[targets == t], bins, color=colour, alpha=.6, density=True)
         left.axvline(threshold, color="k")
-        left.set(xlabel="score", yticks=[], title="blue: normal, red: anomalous")
+        left.set(xlabel="score", yticks=[], title="blue: normal, orange: anomalous")
         fpr, tpr = ((scores[targets == t] >= threshold).mean() for t in (0, 1))
         right.plot(*rates, color="0.4")
         right.plot(fpr, tpr, "o", color="k", ms=9)
-        right.set(xlabel="false alarms a normal part", title="found a defective part")
+        right.set(xlabel="false alarms a normal part", title="share of defects found")
         alarms, found, bad = parts * (1 - share) * fpr, parts * share * tpr, parts * share
         precision = found / (found + alarms) if found + alarms else float("nan")
         f1 = 2 * found / (found + alarms + bad)
@@ -197,7 +197,7 @@ def two_distances(n=300, seed=0):
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
         beyond = float((((np.linalg.inv(np.linalg.cholesky(cov)) @ cloud)**2).sum(0)**.5 > own).mean())
         return (f"Euclidean {straight:.2f} (circle), Mahalanobis {own:.2f} (ellipse). "
-                f"{100 * beyond:.0f} % of the cloud are farther out by the second.")
+                f"{100 * beyond:.0f} % of the cloud lie farther out by the second.")
 
     def clicked(widget, right, down):
         at = lambda share: round(float(np.clip(reach * (2 * share - 1), -3.5, 3.5)), 1)
@@ -393,7 +393,7 @@ def flow_steps(steps=8, seed=0):
         stretch = np.gradient(here, grid)
         right.plot(grid, density, color="0.6", lw=4)
         right.plot(grid, norm.pdf(here) * stretch, color=ANOMALOUS)
-        right.set(title="density: true (grey), of the flow (red)", yticks=[])
+        right.set(title="density: true (grey), of the flow (orange)", yticks=[])
         off = float(np.abs(norm.pdf(here) * stretch - density).sum() * (grid[1] - grid[0]) / 2)
         return f"Step {step} of {steps}: {100 * off:.0f} % of the probability is still in the wrong place."
 
