@@ -45,6 +45,7 @@ from lightning import seed_everything
 from safetensors.torch import load_file
 
 from anomaly_nb import benchmark
+from anomaly_nb.data import MVTec
 from anomaly_nb.files import FileError
 from anomaly_nb.metrics import Predictions
 from anomaly_nb.neighbours import greedy_coreset
@@ -163,30 +164,23 @@ def predict(model, data, pictures):
                        pictures.defects), taken
 
 
-def config(a, name, model, arguments):
-    "The settings that matter, as JSON in the library's words."
-    kept = {k: v for k, v in model.hparams.items() if k not in ("pre_trained", "visualizer")}
-    kept = {k: getattr(v, "value", v) for k, v in kept.items() if not isinstance(v, bool)
-            or k not in ("pre_processor", "post_processor", "evaluator")}
-    kept |= dict(train_batch_size=BATCH, eval_batch_size=BATCH)
-    if name in EPOCHS: kept |= dict(max_epochs=a.epochs or EPOCHS[name])
-    if name == "patchcore": kept |= dict(coreset=a.coreset)
-    return json.dumps(kept, sort_keys=True)
-
-
-def known(a, category, name, size, seed, model, arguments):
-    "The columns of a row that are known before the model is fitted."
+def identity(a, category, name, size, seed, model):
+    "The columns of a row that are known before the model is fitted; `config` as JSON."
+    config = {k: getattr(v, "value", v) for k, v in model.hparams.items() if k != "pre_trained"}
+    config |= dict(train_batch_size=BATCH, eval_batch_size=BATCH)
+    if name in EPOCHS: config |= dict(max_epochs=a.epochs or EPOCHS[name])
+    if name == "patchcore": config |= dict(coreset=a.coreset)
     job = benchmark.Job(a.data, category, name, "resnet18", a.weights, size, seed,
                         OURS.get(name, {}))
-    return job, benchmark.identity(job) | dict(
-        config=config(a, name, model, arguments), version=f"anomalib {version('anomalib')}")
+    return benchmark.identity(job) | dict(config=json.dumps(config, sort_keys=True),
+                                          version=f"anomalib {version('anomalib')}")
 
 
 def run(a, tensors, category, name, size, arguments, seed, done):
     "The row of one model, a dict; None if it is in the file."
     seed_everything(seed, verbose=False)
     model = build(name, size, arguments)
-    job, row = known(a, category, name, size, seed, model, arguments)
+    row = identity(a, category, name, size, seed, model)
     if tuple(str(row[k]) for k in benchmark.KEY) in done: return None
     net = backbone(model)
     if net is not None: put_in(net, tensors)
@@ -198,7 +192,7 @@ def run(a, tensors, category, name, size, arguments, seed, done):
         fitted = fit(model, data, epochs, folder)
     if net is not None and (changed := differing(net, tensors)):
         raise FileError(f"the fit has changed the backbone: {', '.join(changed[:5])}")
-    pred, taken = predict(model, data, job.data().test)
+    pred, taken = predict(model, data, MVTec(a.data, category, size).test)
     row |= {k: v for k, v in pred.metrics().items() if k in benchmark.COLUMNS}
     row |= benchmark._packed(pred) | dict(
         image_auroc_by_defect=json.dumps({k: round(v, 4) for k, v in pred.by_defect().items()}),
