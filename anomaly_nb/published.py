@@ -208,7 +208,8 @@ def closest(rows):
     published tables': their size of pictures, the preset "published" where the model has
     one and else its defaults, and the whole schedule."""
     from anomaly_nb.models import MODELS
-    sizes = current().drop_duplicates("model").set_index("model")["size"]
+    cells = current()
+    sizes = cells[cells["size"] != ""].drop_duplicates("model").set_index("model")["size"]
     fits = [r.model in MODELS and str(r.size) == sizes[r.model] and _as_published(r, MODELS[r.model])
             for r in rows.itertuples()]
     return rows[fits].reset_index(drop=True)
