@@ -11,6 +11,7 @@ It needs `make lab` (JupyterLab and ipyevents), `playwright` and a Chromium.
 import argparse
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -44,6 +45,16 @@ def notebook(path):
     path.write_text(json.dumps(dict(cells=cells, metadata=kernel, nbformat=4, nbformat_minor=5)))
 
 
+def settings(folder):
+    "Settings of our own: every cell is on the page, seen or not, and no news are asked for."
+    for name, value in {"notebook-extension/tracker": {"windowingMode": "none"},
+                        "apputils-extension/notification": {"fetchNews": "false"}}.items():
+        path = folder / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value))
+    return {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(folder)}
+
+
 @contextlib.contextmanager
 def lab(folder):
     "The address of a JupyterLab of our own, gone afterwards."
@@ -52,10 +63,10 @@ def lab(folder):
         port = s.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}",
                "--ip=127.0.0.1", "--ServerApp.token=", "--ServerApp.password=", "--allow-root",
-               f"--ServerApp.root_dir={folder}", "--LabApp.news_url=None",
-               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+               f"--ServerApp.root_dir={folder}"]
     with open(folder / "lab.log", "w") as log:
-        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log,
+                                  env=settings(folder / "settings"))
     try:
         address = f"http://127.0.0.1:{port}/lab"
         for _ in range(240):
@@ -67,8 +78,8 @@ def lab(folder):
             time.sleep(.5)
         yield address
     finally:
-        server.terminate()
-        server.wait(30)
+        server.kill()                 # it asks on a terminal before it obeys another signal
+        server.wait()
 
 
 def state(widget):
@@ -89,8 +100,7 @@ def changed(widget, before, seconds=20):
 
 def moved(page, widget, name, pictures):
     "Move the first slider by one, click where clicks are heard; lines for the report."
-    widget.scroll_into_view_if_needed()
-    page.screenshot(path=pictures / f"{name}_1.png")
+    widget.screenshot(path=pictures / f"{name}_1.png")
     before = state(widget)
     handle = widget.locator(".noUi-handle").first
     handle.focus()
@@ -102,7 +112,7 @@ def moved(page, widget, name, pictures):
         page.mouse.click(box["x"] + .2 * box["width"], box["y"] + .3 * box["height"])
         took = changed(widget, before)
         print(f"  a click, {1000 * took:.0f} ms: {state(widget)[0]}")
-    page.screenshot(path=pictures / f"{name}_2.png")
+    widget.screenshot(path=pictures / f"{name}_2.png")
 
 
 def main(argv=None):
@@ -115,13 +125,14 @@ def main(argv=None):
         folder = Path(made)
         notebook(folder / "explorers.ipynb")
         with lab(folder) as address:
-            page = browser.new_page(viewport=dict(width=1400, height=1000))
+            page = browser.new_page(viewport=dict(width=1400, height=1600))
             page.goto(f"{address}/tree/explorers.ipynb?reset", wait_until="load")
             page.wait_for_selector(".jp-Notebook-cell", timeout=SLOW)
+            page.get_by_text("| Idle").wait_for(timeout=SLOW)          # the kernel is there
             page.get_by_text("Run", exact=True).first.click()
             page.get_by_text("Run All Cells", exact=True).click()
             images = page.locator(".jp-OutputArea-output img")
-            images.nth(len(CELLS) - 1).wait_for(timeout=SLOW)
+            images.nth(len(CELLS) - 1).wait_for(timeout=SLOW, state="attached")
             widgets = page.locator(".jp-OutputArea-output .widget-hbox:has(img)")
             assert widgets.count() == len(CELLS), f"{widgets.count()} explorers are shown"
             for k, name in enumerate(CELLS):
