@@ -1,0 +1,196 @@
+"""Which cells of a notebook belong on its slides: rules that look at structure alone.
+
+The main path ends at the headings of `slide_pages.OFF`. On it every section gives *units*: a
+text, or what a code cell shows with the text before and after it, or a short definition.
+Figures are worth most, then tables, printed results, code, text; the first unit of a section
+is worth more. Of all units the best are taken until the slides are MOST, at least those that
+are worth GOOD, and more until there are FEW.
+
+A mark that was set by hand is kept: the rules note beside each mark what they said
+(`slideshow.rule`), and where the two differ somebody decided otherwise.
+"""
+import ast
+import copy
+import re
+from dataclasses import dataclass, field
+
+import notebooks as tool
+import slide_pages
+
+LEAST, FEW, MOST = 12, 16, 24  # slides of a notebook: at least, wanted, at most
+GOOD = 45  # worth of what is taken as long as there is room
+WORTH = {"figure": 100, "data": 60, "printed": 50, "section": 45, "code": 30, "text": 15,
+         "long": 8}
+FIRST = 100  # more for the first unit of a section
+PLUMBING = re.compile(r"\bIN_TEST\b|TemporaryDirectory|rmtree|mkdtemp|find_spec\(")
+
+
+@dataclass
+class Unit:
+    """Neighbouring cells that make one slide."""
+    worth: float
+    section: int
+    cells: list = field(default_factory=list)  # indices; the first begins the slide
+    head: int | None = None  # the cell of its heading, if it is another one
+
+
+def kind_of(cell):
+    """What a code cell is worth showing for: a key of WORTH, or None."""
+    directives, code = tool.split_directives(cell)
+    code = "\n".join(code).strip()
+    if tool.is_install(cell) or "hide" in directives or not code:
+        return None
+    kinds = [kind for kind, _ in slide_pages.shown(cell)]
+    for kind in ("figure", "data", "printed"):
+        if kind in kinds:
+            return kind
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:  # magics
+        return None
+    if all(isinstance(x, (ast.Import, ast.ImportFrom)) for x in body) or PLUMBING.search(code):
+        return None
+    if any(map(is_test, body)) and not any(
+            isinstance(x, (ast.FunctionDef, ast.ClassDef)) for x in body):
+        return "tests"
+    height = slide_pages.lines(code)
+    if height > slide_pages.CODE:
+        return "long"
+    return "code" if height >= 3 else None
+
+
+def is_test(node):
+    """Is this statement an assertion?"""
+    if isinstance(node, ast.Assert):
+        return True
+    call = node.value if isinstance(node, ast.Expr) else None
+    name = call.func if isinstance(call, ast.Call) else None
+    return isinstance(name, ast.Name) and name.id.startswith(("test_", "assert_"))
+
+
+def main_path(cells):
+    """[(number of its section, or None off the path)] of every cell."""
+    found, section, on = [], 0, True
+    for cell in cells:
+        heads = [h for h, _ in slide_pages.pieces(tool.source(cell)) if h] \
+            if cell["cell_type"] == "markdown" else []
+        begins = on
+        for heading in heads:
+            if slide_pages.off(heading):
+                on = False
+            elif slide_pages.level(heading) < 3:
+                on, section = True, section + 1
+        found.append(section if on or begins else None)
+    return found
+
+
+def begins_with_heading(cell):
+    """Does a text begin with a heading?"""
+    found = slide_pages.pieces(tool.source(cell))
+    return bool(found and found[0][0])
+
+
+def has_heading(cell):
+    """Is there a heading in a text?"""
+    return any(h for h, _ in slide_pages.pieces(tool.source(cell)))
+
+
+def units(cells):
+    """The units of a notebook, in order."""
+    sections = main_path(cells)
+    kinds = [kind_of(c) if c["cell_type"] == "code" else "text" for c in cells]
+    found, used = [], set()
+
+    def text(i):
+        return 0 < i < len(cells) and cells[i]["cell_type"] == "markdown" and i not in used
+
+    for i, kind in enumerate(kinds):
+        if kind not in ("figure", "data", "printed", "code", "long") or sections[i] is None:
+            continue
+        unit = Unit(WORTH[kind], sections[i], [i])
+        if text(i - 1) and sections[i - 1] is not None:
+            unit.cells.insert(0, i - 1)
+        after = i + 1
+        while after < len(cells) and kinds[after] in ("tests", None):
+            after += 1
+        leads = after + 1 < len(cells) and kinds[after + 1] in WORTH and kinds[after + 1] != "text"
+        if kind not in ("code", "long") and text(after) and not leads \
+                and not begins_with_heading(cells[after]) and not has_heading(cells[after]):
+            unit.cells.append(after)
+        used.update(unit.cells)
+        found.append(unit)
+    for i, cell in enumerate(cells):
+        if text(i) and sections[i] is not None:
+            worth = WORTH["section" if has_heading(cell) else "text"]
+            found.append(Unit(worth, sections[i], [i]))
+    found.sort(key=lambda unit: unit.cells[0])
+    seen = set()
+    for unit in found:
+        if unit.section not in seen:
+            unit.worth += FIRST
+        seen.add(unit.section)
+        text_cells = [cells[i] for i in unit.cells if cells[i]["cell_type"] == "markdown"]
+        if any(must(c) for c in text_cells):
+            unit.worth += 10 * FIRST
+    return found
+
+
+def must(cell):
+    """Is this what you will learn, or the summary?"""
+    return any(re.match(r"(What )?[Yy]ou will learn|Summary", slide_pages.words(h))
+               for h, _ in slide_pages.pieces(tool.source(cell)))
+
+
+def marks_for(cells, chosen):
+    """The mark of every cell when the units `chosen` are on slides."""
+    marks = ["skip"] * len(cells)
+    marks[0] = "slide"
+    seen = {0}
+    for unit in chosen:
+        for i in unit.cells:
+            marks[i] = "-"
+        first = cells[unit.cells[0]]
+        new = unit.section not in seen or first["cell_type"] == "markdown" and any(
+            h and slide_pages.level(h) < 3 for h, _ in slide_pages.pieces(tool.source(first)))
+        marks[unit.cells[0]] = "slide" if new else "subslide"
+        seen.add(unit.section)
+    return marks
+
+
+def proposed(nb):
+    """The mark of every cell that the rules propose."""
+    cells, draft = nb["cells"], copy.deepcopy(nb)
+    all_units = units(cells)
+    rank = sorted(range(len(all_units)), key=lambda k: (-all_units[k].worth, k))
+
+    def count(n):
+        chosen = [all_units[k] for k in sorted(rank[:n])]
+        for cell, mark in zip(draft["cells"], marks_for(cells, chosen)):
+            cell["metadata"] = {"slideshow": {"slide_type": mark}}
+        return len(slide_pages.pages(draft))
+
+    n = sum(u.worth >= GOOD for u in all_units)
+    while n < len(all_units) and count(n) < FEW:
+        n += 1
+    while n > 0 and count(n) > MOST:
+        n -= 1
+    return marks_for(cells, [all_units[k] for k in sorted(rank[:n])])
+
+
+def by_hand(cell):
+    """Was this cell's mark set by hand? Then it differs from what the rules noted."""
+    slideshow = cell["metadata"].get("slideshow", {})
+    mark = slideshow.get("slide_type", "-")
+    return "rule" in slideshow and mark != slideshow["rule"] or \
+        "slide_type" in slideshow and "rule" not in slideshow
+
+
+def mark(nb):
+    """Write the rules' marks into the metadata of `nb`, but where a hand set another one."""
+    for cell, said in zip(nb["cells"], proposed(nb)):
+        slideshow = dict(cell["metadata"].get("slideshow", {}))
+        if not by_hand(cell):
+            slideshow["slide_type"] = said
+        slideshow["rule"] = said
+        cell["metadata"]["slideshow"] = slideshow
+    return nb

@@ -1,0 +1,415 @@
+"""From the marks of a notebook's cells to the pages of its slides.
+
+A cell's `slideshow.slide_type` is read as all of Jupyter reads it: slide, subslide, fragment,
+skip, notes; "-" or nothing goes on with the page before. What stands in those cells is then
+fitted to pages. A cell that holds several headings makes several pages. Of a long paragraph a
+page shows the first sentences, and the speaker's notes have all of it. Beside a figure, code
+is shown only if it is very short. Long tables and lists go on on the next page.
+"""
+import base64
+import functools
+import re
+import struct
+from dataclasses import dataclass, field
+
+import notebooks as tool
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+OFF = ("Questionnaire", "Exercises", "Further reading", "Checks")  # headings without a page
+TEXT, BESIDE = 520, 170  # letters of text on a page of text, above or below a figure
+ITEM, ITEMS = 165, 7  # letters of an item, items of a list
+ROWS, PAGES = 9, 4  # rows of a table on a page, pages of a table
+CODE, SMALL = 24, 6  # lines of code on a page, beside a figure
+PRINTED = 16  # lines of printed output
+WIDE = 92  # letters of a line of code
+STOP = re.compile(r"(?<=[.?!])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bal\.)(?<!\bvs\.)(?<!\bEq\.)"
+                  r"(?<!\bSec\.)(?<!\bFig\.)(?<!\bNo\.)(?<!\b[A-Z]\.)\s+(?=[A-Z0-9`$*\[(\"'…\x00])")
+WHOLE = re.compile(r"`[^`]+`|\$[^$]+\$|!?\[[^\]]*\]\([^)]*\)")
+DRAWS = re.compile(r"\bplt\.|\bax\.|\baxes\b|\bshow\w*\(|\bplot\w*\(|\bdiagram\(|\bfig\b")
+CONTINUED = "slide", "subslide", "fragment", "skip", "notes"
+
+
+@dataclass
+class Page:
+    """What one slide shows, and what the speaker reads."""
+    kind: str  # "slide", or "subslide": below the page before
+    heading: str = ""
+    blocks: list = field(default_factory=list)  # (type, content, fragment?)
+    notes: list = field(default_factory=list)  # markdown
+    own: bool = False  # does the heading stand in the page's own text?
+
+    def has(self, *types):
+        """Is there a block of one of these types?"""
+        return any(block[0] in types for block in self.blocks)
+
+
+def parser():
+    """CommonMark with tables and formulas, which are left for MathJax."""
+    md = MarkdownIt("commonmark", {"html": True}).enable("table")
+    return md.use(dollarmath_plugin, double_inline=True, allow_blank_lines=False,
+                  renderer=lambda text, options:
+                  f"\\[{escape(text)}\\]" if options["display_mode"] else f"\\({escape(text)}\\)")
+
+
+def escape(text):
+    """`text` as it stands in HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+MARKDOWN = parser()
+
+
+@functools.lru_cache(4096)
+def blocks(text):
+    """((type, markdown), ...) of the top level of `text`: heading, paragraph, list, table,
+    formula, fence, quote, html."""
+    names = {"heading_open": "heading", "paragraph_open": "paragraph", "fence": "fence",
+             "bullet_list_open": "list", "ordered_list_open": "list", "table_open": "table",
+             "math_block": "formula", "blockquote_open": "quote", "html_block": "html",
+             "code_block": "fence"}
+    lines, found = text.split("\n"), []
+    for token in MARKDOWN.parse(text):
+        if token.level == 0 and token.map and token.type in names:
+            part = "\n".join(lines[slice(*token.map)]).strip("\n")
+            kind = names[token.type]
+            if kind == "paragraph" and re.fullmatch(r"\*\*[^*]+\*\*", part.strip()):
+                kind, part = "heading", f"#### {part.strip().strip('*')}"  # as good as one
+            if kind == "paragraph" and part.startswith("$$"):
+                kind = "formula"
+            found.append((kind, part))
+    return tuple(found)
+
+
+def level(heading):
+    """The number of # of a heading's line."""
+    return len(heading) - len(heading.lstrip("#"))
+
+
+def words(heading):
+    """A heading's line without its #."""
+    return heading.lstrip("#").strip().rstrip("#").strip()
+
+
+def pieces(text):
+    """[(heading's line or "", its blocks)] of a markdown cell, as its headings cut it."""
+    found = [("", [])]
+    for kind, part in blocks(without_navigation(text)):
+        if kind == "heading":
+            found.append((part, []))
+        else:
+            found[-1][1].append((kind, part))
+    return [(heading, inside) for heading, inside in found if heading or inside]
+
+
+def without_navigation(text):
+    """A first cell without its line of links."""
+    return "\n".join(x for x in text.splitlines() if tool.BADGE not in x)
+
+
+def off(heading):
+    """Is this a heading that no slide shows?"""
+    return words(heading) in OFF
+
+
+# ---------------------------------------------------------------- text that fits
+
+
+def plain(text):
+    """`text` as it is read, to be counted: links by their words, formulas without commands."""
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"\\[a-zA-Z]+|[{}$`*^_]", "", text)
+    return re.sub(r"\s+", " ", text)
+
+
+def sentences(text):
+    """The sentences of a paragraph; code, formulas and links stay whole."""
+    kept = []
+
+    def hide(match):
+        kept.append(match[0])
+        return f"\x00{len(kept) - 1}\x00"
+
+    hidden = WHOLE.sub(hide, " ".join(text.split()))
+    return [re.sub(r"\x00(\d+)\x00", lambda m: kept[int(m[1])], s)
+            for s in STOP.split(hidden) if s]
+
+
+def shortened(text, letters):
+    """(as many sentences of `text` as fit, one at least; was anything left out?)."""
+    found, shown, length = sentences(text), [], 0
+    for sentence in found:
+        length += len(plain(sentence))
+        if shown and length > letters:
+            break
+        shown.append(sentence)
+    return " ".join(shown), len(shown) < len(found)
+
+
+def items(text):
+    """The items of a list, each with its mark."""
+    return [x for x in re.split(r"\n(?=(?:[-*+]|\d+[.)]) )", text)]
+
+
+def cut_list(text):
+    """([lists of at most ITEMS items], was an item shortened?)."""
+    found, short = [], False
+    for item in items(text):
+        mark, rest = re.match(r"\s*((?:[-*+]|\d+[.)])\s+)(.*)", item, re.S).groups()
+        nested = re.split(r"\n\s+(?=[-*+] )|\n\s*\n", rest)
+        rest, cut = shortened(nested[0], ITEM)
+        short |= cut or len(nested) > 1
+        found.append(mark + rest)
+    n = -(-len(found) // -(-len(found) // ITEMS))  # lists of about one length
+    return ["\n".join(found[i:i + n]) for i in range(0, len(found), n)], short
+
+
+def cut_table(text):
+    """([tables of at most ROWS rows], was a row left out?)."""
+    head, rule, *rows = text.split("\n")
+    cells = max((len(plain(r)) for r in rows), default=0)
+    n = ROWS if cells < 110 else 6 if cells < 200 else 4
+    n = -(-len(rows) // max(1, -(-len(rows) // n)))  # tables of about one length
+    parts = [rows[i:i + n] for i in range(0, len(rows), n)] if rows else [[]]
+    return ["\n".join([head, rule, *x]) for x in parts[:PAGES]], len(parts) > PAGES
+
+
+# ---------------------------------------------------------------- cells
+
+
+def code_of(cell):
+    """The code of a cell without directives."""
+    return "\n".join(tool.split_directives(cell)[1]).strip("\n")
+
+
+def size(picture):
+    """(width, height) of a PNG or JPEG in base64."""
+    data = base64.b64decode(picture)
+    if data[:4] == b"\x89PNG":
+        return struct.unpack(">II", data[16:24])
+    at = 2
+    while data[at + 1] not in (0xC0, 0xC1, 0xC2):  # a JPEG's frame says how large it is
+        at += 2 + struct.unpack(">H", data[at + 2:at + 4])[0]
+    return struct.unpack(">HH", data[at + 5:at + 9])[::-1]
+
+
+@functools.lru_cache(4096)
+def trimmed(text):
+    """(printed text of at most PRINTED lines, was anything left out?)."""
+    text = re.sub(r"\x1b\[[\d;]*[A-Za-z]", "", text).strip("\n")
+    lines = text.split("\n")
+    tall = sum(max(1, -(-len(x) // 108)) for x in lines)
+    if tall <= PRINTED:
+        return text, False
+    n, height = 0, 0
+    while height < PRINTED - 1:
+        height += max(1, -(-len(lines[n]) // 108))
+        n += 1
+    return "\n".join([*lines[:n], f"… {len(lines) - n} more lines"]), True
+
+
+def shown(cell):
+    """[(type, content)] of a code cell's outputs: figure, table, printed."""
+    found = []
+    for output in cell["outputs"]:
+        data = output.get("data", {})
+        kind = next((k for k in ("image/png", "image/jpeg") if k in data), None)
+        if output["output_type"] == "stream":
+            text = "".join(output["text"]) if output["name"] == "stdout" else ""
+            if text.strip() and found and found[-1][0] == "printed":
+                text = found.pop()[1] + text
+            found += [("printed", text)] if text.strip() else []
+        elif kind:
+            found.append(("figure", (kind, "".join(data[kind]).replace("\n", ""))))
+        elif "text/html" in data:
+            found.append(("data", "".join(data["text/html"])))
+        elif text := "".join(data.get("text/plain", "")):
+            found.append(("printed", text))
+    return found
+
+
+def lines(code):
+    """How many lines `code` takes on a page."""
+    return sum(max(1, -(-len(x) // WIDE)) for x in code.split("\n")) if code else 0
+
+
+# ---------------------------------------------------------------- pages
+
+
+class Maker:
+    """Makes the pages of a notebook, cell by cell."""
+
+    def __init__(self):
+        self.pages, self.section, self.dropping = [], "", False
+
+    def page(self, kind, heading=""):
+        """Begin a page; without a heading it has the one of its section."""
+        self.section = heading or self.section
+        self.pages.append(Page(kind, self.section, own=bool(heading)))
+
+    def add(self, kind, content, fragment=False):
+        """Put a block on the page."""
+        self.pages[-1].blocks.append((kind, content, fragment))
+
+    def note(self, text):
+        """Add to the notes of the page."""
+        if text.strip() and text not in self.pages[-1].notes:
+            self.pages[-1].notes.append(text)
+
+    def markdown(self, cell, mark):
+        """A cell of text on the page that `mark` says."""
+        first = True
+        for heading, inside in pieces(tool.source(cell)):
+            if heading:
+                self.dropping = off(heading)
+            if self.dropping and (heading or not first):
+                continue
+            begins = mark if first else "-"
+            if heading and level(heading) < 4 and not first:
+                begins = "slide" if level(heading) < 3 else "subslide"
+            elif not heading and mark in ("slide", "subslide") and len(pieces(
+                    tool.source(cell))) > 1 and self.pages and not structured(inside):
+                begins = "-"  # what a cell says before its heading belongs to the page before
+            elif heading and not first and self.pages[-1].blocks:
+                begins = "subslide"
+            if begins in ("slide", "subslide"):
+                self.page(begins, heading)
+            elif heading:
+                self.pages[-1].heading = self.section = heading
+            first = False
+            self.text(inside, mark == "fragment")
+
+    def text(self, inside, fragment):
+        """Paragraphs, lists, tables and formulas, as many as fit."""
+        page = self.pages[-1]
+        if page.has("figure", "data", "printed", "code"):  # after what it is about
+            said = [part for kind, part in inside if kind == "paragraph"]
+            self.note("\n\n".join(part for _, part in inside))
+            if said and not page.has("after"):
+                self.add("after", shortened(said[0], BESIDE)[0], fragment)
+            return
+        room, left_out = TEXT, False
+        for kind, part in inside:
+            if kind in ("paragraph", "quote"):
+                text, cut = shortened(part, min(room, TEXT * 2 // 3))
+                if room < 60 or page.has("list", "table") and room < TEXT // 2:
+                    left_out = True
+                    continue
+                self.add(kind, text, fragment)
+                room, left_out = room - len(plain(text)) - 40, left_out or cut
+            elif kind in ("list", "table"):
+                parts, cut = (cut_list if kind == "list" else cut_table)(part)
+                left_out |= cut
+                for i, text in enumerate(parts):
+                    full = room < TEXT // 2 and len(text.split("\n")) > 4
+                    if i or full or self.pages[-1].has("list", "table"):
+                        self.page("subslide")
+                        room = TEXT
+                    self.add(kind, text, fragment)
+                    room -= 90 * len(text.split("\n")) // (1 + (kind == "table"))
+            elif kind in ("formula", "fence"):
+                if kind == "fence" and lines(part) > 12 and page.blocks:
+                    self.page("subslide")
+                    room = TEXT
+                if room > 60:
+                    self.add(kind, part, fragment)
+                    room -= 110 if kind == "formula" else 45 * lines(part)
+            else:
+                left_out = True  # hints that open at a click and the like
+        if left_out:
+            self.note("\n\n".join(part for _, part in inside))
+
+    def code(self, cell, mark):
+        """A cell of code and what it shows, on the page that `mark` says."""
+        if self.dropping and mark not in ("slide", "subslide"):
+            return
+        if mark in ("slide", "subslide") or not self.pages:
+            self.dropping = False
+            self.page(mark if mark in ("slide", "subslide") else "slide")
+        found, code, fragment = shown(cell), code_of(cell), mark == "fragment"
+        if self.pages[-1].has("figure", "data", "printed", "code") and found:
+            self.page("subslide")  # one result, one page
+        figures = sum(kind == "figure" for kind, _ in found)
+        height = lines(code)
+        if figures:
+            fits = height <= SMALL and not DRAWS.search(code)
+        elif found:
+            tall = sum(lines(trimmed(x)[0]) if kind == "printed" else 2 + x.count("<tr")
+                       for kind, x in found)
+            fits = height + tall <= 20 and height <= 14
+        else:
+            fits = True
+        if code and fits:
+            self.add("code", code, fragment)
+        elif code:
+            self.note(tool.fence(code, "python"))
+        for kind, content in found:
+            page = self.pages[-1]
+            if figures and kind != "figure":
+                if kind == "printed" and lines(content.strip()) <= 3:
+                    self.add(kind, content, fragment)
+                else:
+                    self.note(tool.fence(content if kind == "printed" else "(a table)"))
+                continue
+            if page.has("figure") or kind == "data" and page.has("data"):
+                self.page("subslide")
+            self.add(kind, content, fragment)
+            if kind == "printed" and trimmed(content)[1]:
+                self.note(tool.fence(content))
+
+
+def structured(inside):
+    """Does this hold a table or a list, which is worth a page?"""
+    return any(kind in ("table", "list") for kind, _ in inside)
+
+
+def mark_of(cell):
+    """What a cell's metadata says of its slide; "-" when it says nothing."""
+    mark = cell["metadata"].get("slideshow", {}).get("slide_type", "-")
+    return mark if mark in CONTINUED else "-"
+
+
+def pages(nb):
+    """The pages of a notebook, in order; those without content are left out."""
+    maker = Maker()
+    for cell in nb["cells"]:
+        mark = mark_of(cell)
+        if mark == "skip" or mark == "-" and not maker.pages:
+            continue
+        if mark == "notes":
+            if maker.pages:
+                maker.note(tool.source(cell))
+        elif cell["cell_type"] == "markdown":
+            maker.markdown(cell, mark)
+        elif cell["cell_type"] == "code":
+            maker.code(cell, mark)
+    kept, begins = [], True
+    for page in maker.pages:
+        begins |= page.kind == "slide"
+        if page.blocks or not kept and page.heading.startswith("# "):
+            page.kind, begins = ("slide" if begins else "subslide"), False
+            kept.append(merge_lead(page))  # else a heading alone: the next page has it, too
+    return kept
+
+
+def merge_lead(page):
+    """The page with the text before a figure or an output cut to what fits beside it."""
+    if not page.has("figure", "data", "printed", "code"):
+        return page
+    ready, told = [], [x for x in page.blocks if x[0] in ("paragraph", "quote")]
+    for block in page.blocks:
+        kind, content, fragment = block
+        if kind in ("paragraph", "quote"):
+            short, cut = shortened(content, BESIDE)
+            lead = block is told[0 if page.own else -1]  # the last leads to what follows
+            if cut or not lead:
+                page.notes.append(content)
+            if not lead:
+                continue
+            content = short
+        elif kind in ("list", "table", "fence") and page.has("figure", "data"):
+            page.notes.append(content)
+            continue
+        ready.append((kind, content, fragment))
+    page.blocks = ready
+    return page
