@@ -9,7 +9,6 @@ are worth GOOD, and more until there are FEW.
 A mark that was set by hand is kept: the rules note beside each mark what they said
 (`slideshow.rule`), and where the two differ somebody decided otherwise.
 """
-import ast
 import copy
 import re
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import slide_pages
 LEAST, FEW, MOST = 12, 16, 24  # slides of a notebook: at least, wanted, at most
 GOOD = 45  # worth of what is taken as long as there is room
 WORTH = {"figure": 100, "data": 60, "printed": 50, "section": 45, "code": 30, "text": 15,
-         "long": 8}
+         "long": 8, "tests": 4}
 FIRST = 100  # more for the first unit of a section
 PLUMBING = re.compile(r"\bIN_TEST\b|TemporaryDirectory|rmtree|mkdtemp|find_spec\(")
 
@@ -44,28 +43,13 @@ def kind_of(cell):
     for kind in ("figure", "data", "printed"):
         if kind in kinds:
             return kind
-    try:
-        body = ast.parse(code).body
-    except SyntaxError:  # magics
-        return None
-    if all(isinstance(x, (ast.Import, ast.ImportFrom)) for x in body) or PLUMBING.search(code):
-        return None
-    if any(map(is_test, body)) and not any(
-            isinstance(x, (ast.FunctionDef, ast.ClassDef)) for x in body):
-        return "tests"
-    height = slide_pages.lines(code)
-    if height > slide_pages.CODE:
+    rest = slide_pages.essence(code)
+    if not rest or PLUMBING.search(code):
+        return "tests" if not rest and "test_" in code or "assert" in code else None
+    if slide_pages.lines(rest) > slide_pages.CODE:
         return "long"
-    return "code" if height >= 3 else None
-
-
-def is_test(node):
-    """Is this statement an assertion?"""
-    if isinstance(node, ast.Assert):
-        return True
-    call = node.value if isinstance(node, ast.Expr) else None
-    name = call.func if isinstance(call, ast.Call) else None
-    return isinstance(name, ast.Name) and name.id.startswith(("test_", "assert_"))
+    few = rest.count("\n") < 2 or 2 * slide_pages.lines(rest) < slide_pages.lines(code)
+    return "tests" if few else "code"
 
 
 def main_path(cells):
@@ -101,11 +85,13 @@ def units(cells):
     kinds = [kind_of(c) if c["cell_type"] == "code" else "text" for c in cells]
     found, used = [], set()
 
+    intro = introduction(cells)
+
     def text(i):
-        return 0 < i < len(cells) and cells[i]["cell_type"] == "markdown" and i not in used
+        return i != intro and 0 < i < len(cells) and cells[i]["cell_type"] == "markdown" and i not in used
 
     for i, kind in enumerate(kinds):
-        if kind not in ("figure", "data", "printed", "code", "long") or sections[i] is None:
+        if kind not in WORTH or kind == "text" or sections[i] is None:
             continue
         unit = Unit(WORTH[kind], sections[i], [i])
         if text(i - 1) and sections[i - 1] is not None:
@@ -113,8 +99,8 @@ def units(cells):
         after = i + 1
         while after < len(cells) and kinds[after] in ("tests", None):
             after += 1
-        leads = after + 1 < len(cells) and kinds[after + 1] in WORTH and kinds[after + 1] != "text"
-        if kind not in ("code", "long") and text(after) and not leads \
+        leads = after + 1 < len(cells) and kinds[after + 1] not in ("text", "tests", None)
+        if kind in ("figure", "data", "printed") and text(after) and not leads \
                 and not begins_with_heading(cells[after]) and not has_heading(cells[after]):
             unit.cells.append(after)
         used.update(unit.cells)
@@ -141,11 +127,21 @@ def must(cell):
                for h, _ in slide_pages.pieces(tool.source(cell)))
 
 
-def marks_for(cells, chosen):
-    """The mark of every cell when the units `chosen` are on slides."""
+def introduction(cells):
+    """The text that follows the title, if it has no heading; its index or None."""
+    i = next((i for i, c in enumerate(cells) if i and c["cell_type"] == "markdown"), None)
+    between = all(kind_of(c) is None for c in cells[1:i])
+    return i if i and between and not has_heading(cells[i]) else None
+
+
+def marks_for(cells, chosen, apart=0):
+    """The mark of every cell when the units `chosen` are on slides; so many of them, those
+    with the longest texts, are two slides, the text and the code."""
     marks = ["skip"] * len(cells)
     marks[0] = "slide"
     seen = {0}
+    if len(cells) > 3 and (intro := introduction(cells)):
+        marks[intro] = "-"  # on the page of the title
     for unit in chosen:
         for i in unit.cells:
             marks[i] = "-"
@@ -154,7 +150,16 @@ def marks_for(cells, chosen):
             h and slide_pages.level(h) < 3 for h, _ in slide_pages.pieces(tool.source(first)))
         marks[unit.cells[0]] = "slide" if new else "subslide"
         seen.add(unit.section)
+    double = [u for u in chosen if len(u.cells) > 1 and first_is_text(cells, u)]
+    double.sort(key=lambda u: -len(tool.source(cells[u.cells[0]])))
+    for unit in double[:apart]:
+        marks[unit.cells[1]] = "subslide"
     return marks
+
+
+def first_is_text(cells, unit):
+    """Does the unit begin with a text?"""
+    return cells[unit.cells[0]]["cell_type"] == "markdown"
 
 
 def proposed(nb):
@@ -163,18 +168,21 @@ def proposed(nb):
     all_units = units(cells)
     rank = sorted(range(len(all_units)), key=lambda k: (-all_units[k].worth, k))
 
-    def count(n):
+    def tried(n, apart=0):
         chosen = [all_units[k] for k in sorted(rank[:n])]
-        for cell, mark in zip(draft["cells"], marks_for(cells, chosen)):
+        marks = marks_for(cells, chosen, apart)
+        for cell, mark in zip(draft["cells"], marks):
             cell["metadata"] = {"slideshow": {"slide_type": mark}}
-        return len(slide_pages.pages(draft))
+        return len(slide_pages.pages(draft)), marks
 
-    n = sum(u.worth >= GOOD for u in all_units)
-    while n < len(all_units) and count(n) < FEW:
+    n, apart = sum(u.worth >= GOOD for u in all_units), 0
+    while n < len(all_units) and tried(n)[0] < (FEW if all_units[rank[n]].worth > 5 else LEAST):
         n += 1
-    while n > 0 and count(n) > MOST:
+    while n > 0 and tried(n)[0] > MOST:
         n -= 1
-    return marks_for(cells, [all_units[k] for k in sorted(rank[:n])])
+    while apart < n and tried(n, apart)[0] < LEAST:
+        apart += 1
+    return tried(n, apart)[1]
 
 
 def by_hand(cell):

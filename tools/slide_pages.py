@@ -6,6 +6,7 @@ fitted to pages. A cell that holds several headings makes several pages. Of a lo
 page shows the first sentences, and the speaker's notes have all of it. Beside a figure, code
 is shown only if it is very short. Long tables and lists go on on the next page.
 """
+import ast
 import base64
 import functools
 import re
@@ -182,6 +183,42 @@ def code_of(cell):
     return "\n".join(tool.split_directives(cell)[1]).strip("\n")
 
 
+def is_test(node):
+    """Is this statement an assertion, or a loop of nothing else?"""
+    if isinstance(node, (ast.For, ast.With, ast.If)):
+        return all(map(is_test, node.body))
+    call = node.value if isinstance(node, ast.Expr) else None
+    name = call.func if isinstance(call, ast.Call) else None
+    return isinstance(node, ast.Assert) or isinstance(name, ast.Name) \
+        and name.id.startswith(("test_", "assert_"))
+
+
+def is_plumbing(node):
+    """Is this an import, or the list of a module's names?"""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return isinstance(node, (ast.Import, ast.ImportFrom)) or any(
+        isinstance(x, ast.Name) and x.id in ("__all__", "IN_TEST") for x in targets)
+
+
+@functools.lru_cache(4096)
+def essence(code):
+    """`code` without imports and assertions that have their lines to themselves."""
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:  # magics
+        return code
+    rows, taken = code.split("\n"), set()
+    for i, node in enumerate(body):
+        span = set(range(node.lineno, node.end_lineno + 1))
+        others = {n for other in body[:i] + body[i + 1:]
+                  for n in range(other.lineno, other.end_lineno + 1)}
+        if (is_test(node) or is_plumbing(node)) and not span & others:
+            taken |= span
+    kept = "\n".join(x for n, x in enumerate(rows, 1)
+                     if n not in taken and x.strip() != "# timed")
+    return re.sub(r"\n{3,}", "\n\n", kept).strip("\n")
+
+
 def size(picture):
     """(width, height) of a PNG or JPEG in base64."""
     data = base64.b64decode(picture)
@@ -226,6 +263,15 @@ def shown(cell):
         elif text := "".join(data.get("text/plain", "")):
             found.append(("printed", text))
     return found
+
+
+def opening(code):
+    """`code`, or as much of its beginning as a page holds."""
+    rows = code.split("\n")
+    n = len(rows)
+    while lines("\n".join(rows[:n])) > CODE - (n < len(rows)):
+        n -= 1
+    return "\n".join(rows[:n] + [f"# … {len(rows) - n} more lines"] * (n < len(rows)))
 
 
 def lines(code):
@@ -286,7 +332,7 @@ class Maker:
             said = [part for kind, part in inside if kind == "paragraph"]
             self.note("\n\n".join(part for _, part in inside))
             if said and not page.has("after"):
-                self.add("after", shortened(said[0], BESIDE)[0], fragment)
+                self.add("after", said[0], fragment)
             return
         room, left_out = TEXT, False
         for kind, part in inside:
@@ -305,6 +351,8 @@ class Maker:
                     if i or full or self.pages[-1].has("list", "table"):
                         self.page("subslide")
                         room = TEXT
+                    if re.match(r"\|\s*symbol", text):
+                        self.pages[-1].heading = "#### Symbols"
                     self.add(kind, text, fragment)
                     room -= 90 * len(text.split("\n")) // (1 + (kind == "table"))
             elif kind in ("formula", "fence"):
@@ -326,7 +374,8 @@ class Maker:
         if mark in ("slide", "subslide") or not self.pages:
             self.dropping = False
             self.page(mark if mark in ("slide", "subslide") else "slide")
-        found, code, fragment = shown(cell), code_of(cell), mark == "fragment"
+        found, whole, fragment = shown(cell), code_of(cell), mark == "fragment"
+        code = essence(whole)
         if self.pages[-1].has("figure", "data", "printed", "code") and found:
             self.page("subslide")  # one result, one page
         figures = sum(kind == "figure" for kind, _ in found)
@@ -339,10 +388,11 @@ class Maker:
             fits = height + tall <= 20 and height <= 14
         else:
             fits = True
+            code = opening(code)
         if code and fits:
             self.add("code", code, fragment)
-        elif code:
-            self.note(tool.fence(code, "python"))
+        if code != whole or not fits:
+            self.note(tool.fence(whole, "python"))
         for kind, content in found:
             page = self.pages[-1]
             if figures and kind != "figure":
@@ -397,10 +447,11 @@ def merge_lead(page):
     if not page.has("figure", "data", "printed", "code"):
         return page
     ready, told = [], [x for x in page.blocks if x[0] in ("paragraph", "quote")]
+    room = letters_beside(page)
     for block in page.blocks:
         kind, content, fragment = block
         if kind in ("paragraph", "quote"):
-            short, cut = shortened(content, BESIDE)
+            short, cut = shortened(content, room)
             lead = block is told[0 if page.own else -1]  # the last leads to what follows
             if cut or not lead:
                 page.notes.append(content)
@@ -410,6 +461,19 @@ def merge_lead(page):
         elif kind in ("list", "table", "fence") and page.has("figure", "data"):
             page.notes.append(content)
             continue
+        elif kind == "after":
+            content = shortened(content, room)[0]
         ready.append((kind, content, fragment))
-    page.blocks = ready
+    order = {"printed": 2, "after": 3} if page.has("figure") else {}
+    page.blocks = sorted(ready, key=lambda x: order.get(x[0], 1))
     return page
+
+
+def letters_beside(page):
+    """How long a text may be beside what the page shows: more beside a flat figure."""
+    flat = [size(content[1]) for kind, content, _ in page.blocks if kind == "figure"]
+    texts = page.has("paragraph", "quote") + page.has("after")
+    if not flat or not texts or page.has("code", "printed"):
+        return BESIDE
+    left = 560 - 1160 * flat[0][1] / flat[0][0]  # pixels, at the full width of the page
+    return max(BESIDE, min(400, int(left / 38 * 70 / texts)))

@@ -35,7 +35,9 @@ MATHJAX = r"""<script>window.MathJax = {tex: {inlineMath: [["\\(", "\\)"]],
   displayMath: [["\\[", "\\]"]]}, svg: {fontCache: "local"}, options: {enableMenu: false,
   ignoreHtmlClass: "reveal", processHtmlClass: "math"}};</script>
 <script src="assets/tex-svg-full.js"></script>"""
-SQUARE = 1.3  # a figure that is not wider than so many heights has its text at its side
+SQUARE = 1.75  # a figure that is not wider than so many heights has its text at its side
+COLUMN = 44  # letters of a line of code in a column beside a figure
+LINE = 96  # letters of a printed line that is not broken
 DATA_ROWS = 13  # rows of a table of results
 
 
@@ -93,7 +95,8 @@ def block(kind, content, heading, links):
         return f'<pre class="code">{shown}</pre>'
     if kind == "printed":
         text = slide_pages.trimmed(content)[0]
-        return f'<pre class="printed">{html.escape(text)}</pre>'
+        wrap = " wrap" * (max(map(len, text.split("\n"))) > LINE)
+        return f'<pre class="printed{wrap}">{html.escape(text)}</pre>'
     if kind == "data":
         return f'<div class="data">{data_table(content)}</div>'
     if kind == "after":
@@ -108,7 +111,7 @@ def section(page, links, course):
     """The HTML of a page."""
     ready, figure = [], ""
     heading = slide_pages.words(page.heading)
-    tall = False
+    tall, narrow = False, True
     for kind, content, fragment in page.blocks:
         text = block(kind, content, heading, links)
         text = re.sub(r'class="', 'class="fragment ', text, count=1) if fragment else text
@@ -116,14 +119,16 @@ def section(page, links, course):
             width, height = slide_pages.size(content[1])
             tall = width < SQUARE * height
             figure = text
+        if kind in ("code", "printed"):
+            narrow &= max(map(len, content.split("\n"))) <= COLUMN
         ready.append(text)
     notes = rendered("\n\n".join(page.notes), links)
     notes = f'\n<aside class="notes">{notes}</aside>' if page.notes else ""
     title = inline(heading, links)
-    if page.heading.startswith("# "):
+    if page.own and page.heading.startswith("# "):
         kind, head = "title", f'<div class="course">{course}</div><h1>{title}</h1>'
     else:
-        kind, head = "side" if tall and len(ready) > 1 else "stack", f"<h2>{title}</h2>"
+        kind, head = "side" if tall and narrow and len(ready) > 1 else "stack", f"<h2>{title}</h2>"
     if kind == "side":
         rest = "\n".join(x for x in ready if x is not figure)
         ready = [f'<div class="left">{rest}</div>', figure]

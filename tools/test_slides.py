@@ -42,8 +42,7 @@ MEASURE = r"""
   const excerpt = e => e.textContent.trim().replace(/\s+/g, " ").slice(0, 40);
   for (const e of page.querySelectorAll("*")) {
     if (e.closest("mjx-container") || e.closest("svg")) continue;
-    if (e.clientWidth && e.tagName != "CODE" && getComputedStyle(e).display != "inline"
-        && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 4))
+    if (e.matches(".page, .body, .left, .figure, .data, pre") && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 4))
       say(`does not fit: ${e.tagName}.${e.className} ${e.scrollWidth} x ${e.scrollHeight} in `
           + `${e.clientWidth} x ${e.clientHeight}`);
   }
@@ -62,7 +61,7 @@ MEASURE = r"""
     range.selectNodeContents(node);
     for (const r of range.getClientRects())
       if (r.right > edge.right + 1 || r.bottom > edge.bottom + 1 || r.left < edge.left - 1
-          || r.top < edge.top - 1) say(`outside the page: ${excerpt(parent)}`);
+          || r.top < edge.top - 1) say(`outside the page: ${excerpt(parent.closest("pre, p, li, tr, h2") || parent)}`);
   }
   for (const e of page.querySelectorAll("mjx-container")) {
     const r = e.getBoundingClientRect();

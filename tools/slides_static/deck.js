@@ -1,25 +1,33 @@
 /* Formulas first, then letters as large as the page allows, then the show. */
-const STEPS = [[28, 20, 24], [26, 20, 22], [25, 19, 21], [24, 18, 20], [23, 17, 20], [22, 17, 19],
-  [21, 16, 19], [20, 15, 18], [20, 15, 17]];  // text, code, tables
+const STEPS = [[32, 24, 26], [30, 23, 25], [28, 22, 24], [26, 21, 22], [25, 20, 21], [24, 19, 20],
+  [23, 18, 20], [22, 17, 19], [21, 16, 19], [20, 15, 18], [20, 15, 17]];  // text, code, tables
+const RESULTS = 15;  // pixels of a table of results that is too wide
 
 function fits(page) {
   const body = page.querySelector(".body"), edge = page.getBoundingClientRect();
-  if (!body) return true;
-  const inside = [...body.querySelectorAll(".left > *, .right, .body > *")];
-  return body.scrollHeight <= body.clientHeight + 1 && body.scrollWidth <= body.clientWidth + 1
+  const inside = [...page.querySelectorAll(".left > *, .body > *")];
+  return body.scrollHeight <= body.clientHeight + 1
     && page.scrollHeight <= page.clientHeight + 1
     && inside.every(e => e.getBoundingClientRect().bottom <= edge.bottom - 30
-      && e.getBoundingClientRect().top >= edge.top
-      && e.scrollWidth <= e.clientWidth + 1);
+      && e.getBoundingClientRect().top >= edge.top);
+}
+
+function wide(page, selector) {
+  return [...page.querySelectorAll(selector)].some(e => e.scrollWidth > e.clientWidth + 1);
 }
 
 function fit(page) {
+  const set = (name, size) => page.style.setProperty(name, size + "px");
   for (const [text, code, table] of STEPS) {
-    page.style.setProperty("--size", text + "px");
-    page.style.setProperty("--code", code + "px");
-    page.style.setProperty("--table", table + "px");
-    if (fits(page)) return;
+    set("--size", text);
+    set("--code", code);
+    set("--table", table);
+    for (let size = code; size > 15 && wide(page, "pre:not(.wrap)"); size--) set("--code", size - 1);
+    for (let size = table; size > RESULTS && wide(page, ".data"); size--) set("--table", size - 1);
+    if (fits(page)) break;
   }
+  page.querySelectorAll("pre").forEach(e => e.scrollWidth > e.clientWidth + 1
+    && e.classList.add("wrap"));
 }
 
 async function begin() {
