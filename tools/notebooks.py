@@ -122,9 +122,14 @@ def read(path):
         raise Problem(f"{path.name}: not a notebook ({e})") from None
 
 
+def layout(nb):
+    """`nb` as the text of a file, as nbdev writes it."""
+    return json.dumps(nb, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
 def write(path, nb):
     """Write `nb` in nbdev's layout; an unchanged file keeps its time stamp."""
-    text = json.dumps(nb, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    text = layout(nb)
     if path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 
@@ -346,7 +351,9 @@ def with_navigation(project, path):
         first += ["", line]
     kept[0]["source"] = "\n".join(first).splitlines(True)
     if any(c["cell_type"] == "code" for c in kept):  # a text has nothing to install for
-        kept.insert(1, install_cell(project))
+        marks = [c["metadata"] for c in nb["cells"] if is_install(c)]  # not on a slide
+        kept.insert(1, {**install_cell(project), "metadata": {
+            k: v for found in marks for k, v in found.items() if k == "slideshow"}})
     return {**nb, "cells": kept}
 
 

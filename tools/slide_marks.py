@@ -1,6 +1,6 @@
 """Which cells of a notebook belong on its slides: rules that look at structure alone.
 
-The main path ends at the headings of `slide_pages.OFF`. On it every section gives *units*: a
+The main path ends at the headings of `slide_text.OFF`. On it every section gives *units*: a
 text, or what a code cell shows with the text before and after it, or a short definition.
 Figures are worth most, then tables, printed results, code, text; the first unit of a section
 is worth more. Of all units the best are taken until the slides are MOST, at least those that
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import notebooks as tool
 import slide_pages
+import slide_text
 
 LEAST, FEW, MOST = 12, 16, 24  # slides of a notebook: at least, wanted, at most
 GOOD = 45  # worth of what is taken as long as there is room
@@ -56,13 +57,13 @@ def main_path(cells):
     """[(number of its section, or None off the path)] of every cell."""
     found, section, on = [], 0, True
     for cell in cells:
-        heads = [h for h, _ in slide_pages.pieces(tool.source(cell)) if h] \
+        heads = [h for h, _ in slide_text.pieces(tool.source(cell)) if h] \
             if cell["cell_type"] == "markdown" else []
         begins = on
         for heading in heads:
-            if slide_pages.off(heading):
+            if slide_text.off(heading):
                 on = False
-            elif slide_pages.level(heading) < 3:
+            elif slide_text.level(heading) < 3:
                 on, section = True, section + 1
         found.append(section if on or begins else None)
     return found
@@ -70,13 +71,13 @@ def main_path(cells):
 
 def begins_with_heading(cell):
     """Does a text begin with a heading?"""
-    found = slide_pages.pieces(tool.source(cell))
+    found = slide_text.pieces(tool.source(cell))
     return bool(found and found[0][0])
 
 
 def has_heading(cell):
     """Is there a heading in a text?"""
-    return any(h for h, _ in slide_pages.pieces(tool.source(cell)))
+    return any(h for h, _ in slide_text.pieces(tool.source(cell)))
 
 
 def units(cells):
@@ -123,8 +124,8 @@ def units(cells):
 
 def must(cell):
     """Is this what you will learn, or the summary?"""
-    return any(re.match(r"(What )?[Yy]ou will learn|Summary", slide_pages.words(h))
-               for h, _ in slide_pages.pieces(tool.source(cell)))
+    return any(re.match(r"(What )?[Yy]ou will learn|Summary", slide_text.words(h))
+               for h, _ in slide_text.pieces(tool.source(cell)))
 
 
 def introduction(cells):
@@ -147,7 +148,7 @@ def marks_for(cells, chosen, apart=0):
             marks[i] = "-"
         first = cells[unit.cells[0]]
         new = unit.section not in seen or first["cell_type"] == "markdown" and any(
-            h and slide_pages.level(h) < 3 for h, _ in slide_pages.pieces(tool.source(first)))
+            h and slide_text.level(h) < 3 for h, _ in slide_text.pieces(tool.source(first)))
         marks[unit.cells[0]] = "slide" if new else "subslide"
         seen.add(unit.section)
     double = [u for u in chosen if len(u.cells) > 1 and first_is_text(cells, u)]

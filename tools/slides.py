@@ -24,6 +24,7 @@ from pathlib import Path
 import notebooks as tool
 import slide_marks
 import slide_pages
+import slide_text
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -51,7 +52,7 @@ def linked(project, path, decks):
             return target
         file = target.partition("#")[0]
         if not file:
-            return "#/"
+            return "#"
         goal = (path.parent / file).resolve()
         if goal in decks:
             return f"{goal.stem}.html"
@@ -63,12 +64,12 @@ def linked(project, path, decks):
 
 def rendered(markdown, links):
     """HTML of `markdown`."""
-    return slide_pages.MARKDOWN.render(tool.replace_links(markdown, links)).strip()
+    return slide_text.MARKDOWN.render(tool.replace_links(markdown, links)).strip()
 
 
 def inline(markdown, links):
     """HTML of one line of `markdown`."""
-    return slide_pages.MARKDOWN.renderInline(tool.replace_links(markdown, links))
+    return slide_text.MARKDOWN.renderInline(tool.replace_links(markdown, links))
 
 
 def data_table(text):
@@ -89,7 +90,7 @@ def block(kind, content, heading, links):
     if kind == "figure":
         mime, data = content
         return (f'<div class="figure"><img src="data:{mime};base64,{data}" '
-                f'alt="{html.escape("Figure: " + slide_pages.plain(heading))}"></div>')
+                f'alt="{html.escape("Figure: " + slide_text.plain(heading))}"></div>')
     if kind == "code":
         shown = highlight(content, PythonLexer(), HtmlFormatter(nowrap=True))
         return f'<pre class="code">{shown}</pre>'
@@ -110,7 +111,7 @@ def block(kind, content, heading, links):
 def section(page, links, course):
     """The HTML of a page."""
     ready, figure = [], ""
-    heading = slide_pages.words(page.heading)
+    heading = slide_text.words(page.heading)
     tall, narrow = False, True
     for kind, content, fragment in page.blocks:
         text = block(kind, content, heading, links)

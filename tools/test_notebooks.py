@@ -6,6 +6,7 @@ Every test gets a project of its own in a temporary folder, spoils one thing in 
 expects the one message that names the file.
 """
 import contextlib
+import hashlib
 import io
 import os
 import shutil
@@ -245,6 +246,25 @@ def test_not_clean(project):
     path = project.nbs / "12_model.ipynb"
     nb = tool.read(path)
     nb["cells"][-1]["execution_count"] = 7
+    tool.write(path, nb)
+    expect(project, tool.check_clean, "nbs/12_model.ipynb", "make export")
+
+
+def test_marks_of_slides_stay(project):
+    import verify
+    path = project.nbs / "12_model.ipynb"
+    nb, before = tool.read(path), verify.state(hashlib.sha256(), path)
+    assert any(map(tool.is_install, nb["cells"]))
+    for c in nb["cells"]:
+        c["metadata"] = {"slideshow": {"rule": "skip", "slide_type": "slide"}}
+    digest = tool.digest(nb)
+    tool.write(path, nb)
+    tool.export(project)
+    assert tool.read(path) == nb and tool.digest(tool.read(path)) == digest
+    assert verify.state(hashlib.sha256(), path) == before
+    for function in (tool.check_nav, tool.check_clean, tool.check_outputs, tool.check_sync):
+        assert not tool.problems_of(function, project), function
+    nb["cells"][-1]["metadata"]["collapsed"] = True  # still cleaned away
     tool.write(path, nb)
     expect(project, tool.check_clean, "nbs/12_model.ipynb", "make export")
 

@@ -9,11 +9,14 @@ off by a box, letters of at least TEXT, CELL and CODE pixels, figures large, pic
 formulas set, no page of a heading alone, LEAST to MOST slides a deck, no error and no request
 that fails or leaves the disk. At 960 x 700 a slide is the same one, smaller, and in view.
 
-First a deck with every one of these faults is shown, and each must be found. FOLDER (default
+First the marks of the notebooks are tried: a second run of the rules changes nothing, what a
+hand set stays, nothing but metadata is touched. Then a deck with every fault is shown, and each
+must be found. FOLDER (default
 out/slides_pictures) gets pictures of all slides, 20 to a sheet. Playwright drives Debian's
 chromium; CHROMIUM in the environment names another one.
 """
 import argparse
+import copy
 import io
 import os
 import sys
@@ -21,7 +24,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import notebooks as tool
+import slide_marks
 from PIL import Image
+from slides import MATHJAX
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -98,6 +104,30 @@ FAULTY = {  # what a page holds, and the word by which its fault is told
     "nothing but": "<div></div>"}
 
 
+def ruled(project):
+    """What is wrong with the marks and the rules that propose them."""
+    for path in [p for p in project.notebooks if p.parent == project.nbs]:
+        stored = tool.read(path)
+        unmarked = [c["id"] for c in stored["cells"] if "slideshow" not in c["metadata"]]
+        if unmarked:
+            yield (f"{path.stem}: {len(unmarked)} cells without a mark; run: "
+                   f"tools/slides.py mark {path.stem}")
+        once = slide_marks.mark(copy.deepcopy(stored))
+        twice = slide_marks.mark(copy.deepcopy(once))
+        if twice != once:
+            yield f"{path.stem}: a second run of the rules changes marks"
+        chosen = once["cells"][len(once["cells"]) // 2]["metadata"]["slideshow"]
+        mine = chosen["slide_type"] = "notes" if chosen["rule"] != "notes" else "slide"
+        again = slide_marks.mark(copy.deepcopy(once))["cells"]
+        if again[len(again) // 2]["metadata"]["slideshow"]["slide_type"] != mine:
+            yield f"{path.stem}: the rules undo a mark that was set by hand"
+        for nb in (stored, once):
+            for cell in nb["cells"]:
+                cell["metadata"].pop("slideshow", None)
+        if stored != once:
+            yield f"{path.stem}: the rules change more than marks"
+
+
 def opened(browser, wrong):
     """A page of a browser without network; what goes wrong on it is added to `wrong`."""
     context = browser.new_context(viewport=dict(width=SIZE[0], height=SIZE[1]), offline=True)
@@ -152,7 +182,6 @@ def overlooked(browser, out):
             .partition('<div class="reveal">')[0])
     pages = "".join(f'<section><div class="page"><h2>A heading</h2><div class="body">{x}</div>'
                     "</div></section>" for x in FAULTY.values())
-    from slides import MATHJAX
     text = (f'{head}<div class="reveal"><div class="slides">{pages}</div></div>'
             '<script src="assets/reveal.js"></script><script src="assets/notes.js"></script>'
             f'{MATHJAX}<script src="assets/deck.js"></script></body></html>')
@@ -192,9 +221,14 @@ def main(argv=None):
         print(f"{args.out}: no slides here; run: make slides")
         return 2
     args.pictures.mkdir(parents=True, exist_ok=True)
+    project = tool.Project(Path(__file__).resolve().parent.parent)
+    found = list(ruled(project))
+    print("\n".join(found) or "marks: all right")
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        found = overlooked(browser, args.out)
+        missed = overlooked(browser, args.out)
+        print("\n".join(missed) or "faults on purpose: all found", flush=True)
+        found += missed
         for path in paths:
             page = opened(browser, wrong := [])
             problems, n = looked_at(page, path, args.pictures)
@@ -207,7 +241,6 @@ def main(argv=None):
             print("\n".join(problems) or f"{path.stem}: {n} slides", flush=True)
             found += problems
         browser.close()
-    print("\n".join(x for x in found if "on purpose" in x))
     print(f"{len(paths)} decks, {total} slides in {time.time() - start:.0f} s: "
           + (f"{len(found)} problems" if found else "all right"))
     return int(bool(found))
