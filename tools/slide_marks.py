@@ -20,7 +20,8 @@ import slide_text
 LEAST, FEW, MOST = 12, 16, 24  # slides of a notebook: at least, wanted, at most
 GOOD = 45  # worth of what is taken as long as there is room
 WORTH = {"figure": 100, "data": 60, "printed": 50, "section": 45, "code": 30, "text": 15,
-         "long": 8, "tests": 4}
+         "long": 20, "draws": 8,
+         "tests": 4}
 FIRST = 100  # more for the first unit of a section
 PLUMBING = re.compile(r"\bIN_TEST\b|TemporaryDirectory|rmtree|mkdtemp|find_spec\(")
 
@@ -45,8 +46,8 @@ def kind_of(cell):
         if kind in kinds:
             return kind
     rest = slide_pages.essence(code)
-    if not rest or PLUMBING.search(code):
-        return "tests" if not rest and "test_" in code or "assert" in code else None
+    if PLUMBING.search(code) or not slide_pages.essence(code, tests=True):
+        return None
     if slide_pages.lines(rest) > slide_pages.CODE:
         return "long"
     few = rest.count("\n") < 2 or 2 * slide_pages.lines(rest) < slide_pages.lines(code)
@@ -89,27 +90,40 @@ def units(cells):
     intro = introduction(cells)
 
     def text(i):
-        return i != intro and 0 < i < len(cells) and cells[i]["cell_type"] == "markdown" and i not in used
+        return 0 < i < len(cells) and i != intro and i not in used \
+            and cells[i]["cell_type"] == "markdown"
 
-    for i, kind in enumerate(kinds):
-        if kind not in WORTH or kind == "text" or sections[i] is None:
-            continue
-        unit = Unit(WORTH[kind], sections[i], [i])
-        if text(i - 1) and sections[i - 1] is not None:
-            unit.cells.insert(0, i - 1)
-        after = i + 1
-        while after < len(cells) and kinds[after] in ("tests", None):
-            after += 1
-        leads = after + 1 < len(cells) and kinds[after + 1] not in ("text", "tests", None)
-        if kind in ("figure", "data", "printed") and text(after) and not leads \
-                and not begins_with_heading(cells[after]) and not has_heading(cells[after]):
-            unit.cells.append(after)
-        used.update(unit.cells)
-        found.append(unit)
+    def begun(kind, i):
+        """The unit of cell `i` with the text before it. To a figure belongs the text before
+        the lines that prepare it."""
+        before, passed = i - 1, []
+        while kind in ("figure", "data") and before > 0 and prepares(cells[before], kinds[before]):
+            passed.append(before)
+            before -= 1
+        far = passed and not (text(before) and begins_with_heading(cells[before]))
+        if not text(before) or sections[before] is None or far or used & set(passed):
+            return Unit(worth(cells[i], kind), sections[i], [i])
+        used.update(passed)
+        return Unit(worth(cells[i], kind), sections[i], [before, i])
+
+    for kind in ("figure", "data", "printed", "code", "long", "tests"):
+        for i in [i for i, k in enumerate(kinds) if k == kind and sections[i] is not None]:
+            if i in used:
+                continue
+            unit, after = begun(kind, i), i + 1
+            while after < len(cells) and kinds[after] in ("tests", None):
+                after += 1
+            leads = after + 1 < len(cells) and kinds[after + 1] not in ("text", "tests", None)
+            if kind in ("figure", "data", "printed") and text(after) and not leads \
+                    and not has_heading(cells[after]) \
+                    and not tool.source(cells[after]).rstrip().endswith(":"):
+                unit.cells.append(after)
+            used.update(unit.cells)
+            found.append(unit)
     for i, cell in enumerate(cells):
         if text(i) and sections[i] is not None:
-            worth = WORTH["section" if has_heading(cell) else "text"]
-            found.append(Unit(worth, sections[i], [i]))
+            kind = "section" if has_heading(cell) else "text"
+            found.append(Unit(worth(cell, kind), sections[i], [i]))
     found.sort(key=lambda unit: unit.cells[0])
     seen = set()
     for unit in found:
@@ -126,6 +140,18 @@ def must(cell):
     """Is this what you will learn, or the summary?"""
     return any(re.match(r"(What )?[Yy]ou will learn|Summary", slide_text.words(h))
                for h, _ in slide_text.pieces(tool.source(cell)))
+
+
+def prepares(cell, kind):
+    """Is this a cell of a few lines between a text and its figure?"""
+    return kind in (None, "tests") and cell["cell_type"] == "code" or \
+        kind == "code" and not re.search(r"^\s*(def|class) |^#\| *export", tool.source(cell), re.M)
+
+
+def worth(cell, kind):
+    """What showing a cell is worth; code that draws is worth little."""
+    return WORTH["draws" if kind in ("code", "long") and slide_pages.DRAWS.search(
+        tool.source(cell)) else kind]
 
 
 def introduction(cells):

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import notebooks as tool
 from slide_text import cut_list, cut_table, level, off, pieces, plain, shortened
 
-TEXT, BESIDE = 520, 170  # letters of text on a page of text, above or below a figure
-CODE, SMALL = 24, 6  # lines of code on a page, beside a figure
+TEXT, TITLE, BESIDE = 520, 420, 170  # letters of a page of text, a title, beside a figure
+CODE, OPENING, SMALL = 24, 17, 6  # lines of code on a page, of longer code, beside a figure
 PRINTED = 16  # lines of printed output
 WIDE = 92  # letters of a line of code
 DRAWS = re.compile(r"\bplt\.|\bax\.|\baxes\b|\bshow\w*\(|\bplot\w*\(|\bdiagram\(|\bfig\b")
@@ -64,8 +64,9 @@ def is_plumbing(node):
 
 
 @functools.lru_cache(4096)
-def essence(code):
-    """`code` without imports and assertions that have their lines to themselves."""
+def essence(code, tests=False):
+    """`code` without imports and, but with `tests`, without assertions, where these have
+    their lines to themselves."""
     try:
         body = ast.parse(code).body
     except SyntaxError:  # magics
@@ -75,7 +76,7 @@ def essence(code):
         span = set(range(node.lineno, node.end_lineno + 1))
         others = {n for other in body[:i] + body[i + 1:]
                   for n in range(other.lineno, other.end_lineno + 1)}
-        if (is_test(node) or is_plumbing(node)) and not span & others:
+        if (is_plumbing(node) or is_test(node) and not tests) and not span & others:
             taken |= span
     kept = "\n".join(x for n, x in enumerate(rows, 1)
                      if n not in taken and x.strip() != "# timed")
@@ -129,10 +130,10 @@ def shown(cell):
 
 
 def opening(code):
-    """`code`, or as much of its beginning as a page holds."""
+    """`code`, or its beginning if a page does not hold it."""
     rows = code.split("\n")
     n = len(rows)
-    while lines("\n".join(rows[:n])) > CODE - (n < len(rows)):
+    while lines("\n".join(rows[:n])) > (CODE if n == len(rows) else OPENING):
         n -= 1
     return "\n".join(rows[:n] + [f"# … {len(rows) - n} more lines"] * (n < len(rows)))
 
@@ -194,10 +195,10 @@ class Maker:
         if page.has("figure", "data", "printed", "code"):  # after what it is about
             said = [part for kind, part in inside if kind == "paragraph"]
             self.note("\n\n".join(part for _, part in inside))
-            if said and not page.has("after"):
+            if said and not page.has("after") and not said[0].endswith(":"):
                 self.add("after", said[0], fragment)
             return
-        room, left_out = TEXT, False
+        room, left_out = (TITLE if len(self.pages) == 1 else TEXT), False
         for kind, part in inside:
             if kind in ("paragraph", "quote"):
                 text, cut = shortened(part, min(room, TEXT * 2 // 3))
@@ -239,10 +240,14 @@ class Maker:
             self.page(mark if mark in ("slide", "subslide") else "slide")
         found, whole, fragment = shown(cell), code_of(cell), mark == "fragment"
         code = essence(whole)
+        if not found and lines(code) < 3:  # the assertions are what there is to show
+            code = essence(whole, tests=True)
         if self.pages[-1].has("figure", "data", "printed", "code") and found:
             self.page("subslide")  # one result, one page
         figures = sum(kind == "figure" for kind, _ in found)
         height = lines(code)
+        if self.pages[-1].has("list", "table", "fence") and height + 6 * len(found) > 12:
+            self.page("subslide")
         if figures:
             fits = height <= SMALL and not DRAWS.search(code)
         elif found:
@@ -259,7 +264,7 @@ class Maker:
         for kind, content in found:
             page = self.pages[-1]
             if figures and kind != "figure":
-                if kind == "printed" and lines(content.strip()) <= 3:
+                if kind == "printed" and lines(content.strip()) <= 2:
                     self.add(kind, content, fragment)
                 else:
                     self.note(tool.fence(content if kind == "printed" else "(a table)"))

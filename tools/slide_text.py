@@ -9,8 +9,10 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 OFF = ("Questionnaire", "Exercises", "Further reading", "Checks")  # headings without a page
 ITEM, ITEMS = 165, 7  # letters of an item, items of a list
 ROWS, PAGES = 9, 4  # rows of a table on a page, pages of a table
-STOP = re.compile(r"(?:(?<=[.?!])|(?<=[.?!][*)\"])|(?<=[.?!]\*\*))(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bal\.)(?<!\bvs\.)(?<!\bEq\.)"
-                  r"(?<!\bSec\.)(?<!\bFig\.)(?<!\bNo\.)(?<!\b[A-Z]\.)\s+(?=[A-Z0-9`$*\[(\"'…\x00])")
+STOP = re.compile(  # the end of a sentence, with closing marks, but not of an abbreviation
+    r"(?:(?<=[.?!])|(?<=[.?!][*)\"])|(?<=[.?!]\*\*))"
+    r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bal\.)(?<!\bvs\.)(?<!\bEq\.)(?<!\bSec\.)(?<!\bFig\.)"
+    r"(?<!\bNo\.)(?<!\b[A-Z]\.)\s+(?=[A-Z0-9`$*\[(\"'…\x00])")
 WHOLE = re.compile(r"`[^`]+`|\$[^$]+\$|!?\[[^\]]*\]\([^)]*\)")
 
 

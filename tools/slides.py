@@ -37,6 +37,7 @@ MATHJAX = r"""<script>window.MathJax = {tex: {inlineMath: [["\\(", "\\)"]],
   ignoreHtmlClass: "reveal", processHtmlClass: "math"}};</script>
 <script src="assets/tex-svg-full.js"></script>"""
 SQUARE = 1.75  # a figure that is not wider than so many heights has its text at its side
+FIGURE = 390  # pixels of a figure's height, at least, but for flat ones
 COLUMN = 44  # letters of a line of code in a column beside a figure
 LINE = 96  # letters of a printed line that is not broken
 DATA_ROWS = 13  # rows of a table of results
@@ -89,7 +90,9 @@ def block(kind, content, heading, links):
     """The HTML of a block of a page."""
     if kind == "figure":
         mime, data = content
-        return (f'<div class="figure"><img src="data:{mime};base64,{data}" '
+        width, height = slide_pages.size(data)
+        least = min(FIGURE, 1160 * height // width)
+        return (f'<div class="figure" style="min-height: {least}px"><img src="data:{mime};base64,{data}" '
                 f'alt="{html.escape("Figure: " + slide_text.plain(heading))}"></div>')
     if kind == "code":
         shown = highlight(content, PythonLexer(), HtmlFormatter(nowrap=True))

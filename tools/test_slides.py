@@ -27,6 +27,8 @@ from pathlib import Path
 import notebooks as tool
 import slide_marks
 from PIL import Image
+from playwright.sync_api import TimeoutError as Late
+from playwright.sync_api import sync_playwright
 from slides import MATHJAX
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -48,7 +50,8 @@ MEASURE = r"""
   const excerpt = e => e.textContent.trim().replace(/\s+/g, " ").slice(0, 40);
   for (const e of page.querySelectorAll("*")) {
     if (e.closest("mjx-container") || e.closest("svg")) continue;
-    if (e.matches(".page, .body, .left, .figure, .data, pre") && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 4))
+    if (e.matches(".page, .body, .left, .figure, .data, pre")
+        && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 4))
       say(`does not fit: ${e.tagName}.${e.className} ${e.scrollWidth} x ${e.scrollHeight} in `
           + `${e.clientWidth} x ${e.clientHeight}`);
   }
@@ -67,7 +70,8 @@ MEASURE = r"""
     range.selectNodeContents(node);
     for (const r of range.getClientRects())
       if (r.right > edge.right + 1 || r.bottom > edge.bottom + 1 || r.left < edge.left - 1
-          || r.top < edge.top - 1) say(`outside the page: ${excerpt(parent.closest("pre, p, li, tr, h2") || parent)}`);
+          || r.top < edge.top - 1)
+        say(`outside the page: ${excerpt(parent.closest("pre, p, li, tr, h2") || parent)}`);
   }
   for (const e of page.querySelectorAll("mjx-container")) {
     const r = e.getBoundingClientRect();
@@ -158,7 +162,10 @@ def looked_at(page, path, pictures=None):
         if pictures:
             taken.append(page.screenshot(type="jpeg", quality=90))
     page.set_viewport_size(dict(width=SMALL[0], height=SMALL[1]))
-    found += [] if page.evaluate(VIEW) else [(n, "not in view at {} x {}".format(*SMALL))]
+    try:
+        page.wait_for_function(VIEW, timeout=5000)  # reveal.js waits a moment, too
+    except Late:
+        found.append((n, "not in view at {} x {}".format(*SMALL)))
     for i in range(0, len(taken), SHEET):
         sheet(taken[i:i + SHEET]).save(pictures / f"{path.stem}_{i // SHEET + 1}.png")
     return found, len(slides)
@@ -206,11 +213,6 @@ def main(argv=None):
     parser.add_argument("--pictures", type=Path, default=Path("out/slides_pictures"))
     parser.add_argument("--only", nargs="*", metavar="NB", help="starts of names (default: all)")
     args = parser.parse_args(argv)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        print("playwright is missing: `make slides` installs it")
-        return 2
     if not Path(CHROMIUM).exists():
         print(f"{CHROMIUM} is missing: apt-get install -y chromium, or CHROMIUM=/path/to/it")
         return 2
