@@ -23,7 +23,7 @@ WORTH = {"figure": 100, "data": 60, "printed": 50, "section": 45, "code": 30, "t
          "long": 20, "draws": 8,
          "tests": 4}
 FIRST = 100  # more for the first unit of a section
-PLUMBING = re.compile(r"\bIN_TEST\b|TemporaryDirectory|rmtree|mkdtemp|find_spec\(")
+PLUMBING = re.compile(r"\bIN_TEST\b")
 
 
 @dataclass
@@ -166,7 +166,7 @@ def marks_for(cells, chosen, apart=0):
     with the longest texts, are two slides, the text and the code."""
     marks = ["skip"] * len(cells)
     marks[0] = "slide"
-    seen = {0}
+    seen, section, after_text = {0}, 0, False
     if len(cells) > 3 and (intro := introduction(cells)):
         marks[intro] = "-"  # on the page of the title
     for unit in chosen:
@@ -175,8 +175,13 @@ def marks_for(cells, chosen, apart=0):
         first = cells[unit.cells[0]]
         new = unit.section not in seen or first["cell_type"] == "markdown" and any(
             h and slide_text.level(h) < 3 for h, _ in slide_text.pieces(tool.source(first)))
-        marks[unit.cells[0]] = "slide" if new else "subslide"
+        kind = kind_of(first) if first["cell_type"] == "code" else None
+        goes_on = not new and unit.section == section and (
+            kind in ("printed", "code", "tests") or kind in ("figure", "data") and after_text)
+        marks[unit.cells[0]] = "slide" if new else "-" if goes_on else "subslide"
+        after_text = len(unit.cells) == 1 and kind is None
         seen.add(unit.section)
+        section = unit.section
     double = [u for u in chosen if len(u.cells) > 1 and first_is_text(cells, u)]
     double.sort(key=lambda u: -len(tool.source(cells[u.cells[0]])))
     for unit in double[:apart]:

@@ -18,9 +18,13 @@ from slide_text import cut_list, cut_table, level, off, pieces, plain, shortened
 
 TEXT, TITLE, BESIDE = 520, 420, 170  # letters of a page of text, a title, beside a figure
 CODE, OPENING, SMALL = 24, 17, 6  # lines of code on a page, of longer code, beside a figure
+RESULTS = 4  # of a cell, at most
 PRINTED = 16  # lines of printed output
+FULL = 13.5  # lines of text of a full page
 WIDE = 92  # letters of a line of code
 DRAWS = re.compile(r"\bplt\.|\bax\.|\baxes\b|\bshow\w*\(|\bplot\w*\(|\bdiagram\(|\bfig\b")
+TEMPORARY = re.compile(r"(Path\()*(tempfile\.)?(mkdtemp|TemporaryDirectory)\(\)\)*|"
+                       r"Path\(\w+\.name\)( / '\w+')?")
 CONTINUED = "slide", "subslide", "fragment", "skip", "notes"
 
 
@@ -32,6 +36,10 @@ class Page:
     blocks: list = field(default_factory=list)  # (type, content, fragment?)
     notes: list = field(default_factory=list)  # markdown
     own: bool = False  # does the heading stand in the page's own text?
+
+    def height(self):
+        """About how many lines of text the page holds."""
+        return sum(height(kind, content) for kind, content, _ in self.blocks)
 
     def has(self, *types):
         """Is there a block of one of these types?"""
@@ -57,10 +65,11 @@ def is_test(node):
 
 
 def is_plumbing(node):
-    """Is this an import, or the list of a module's names?"""
+    """Is this an import, the list of a module's names, or a temporary folder?"""
     targets = node.targets if isinstance(node, ast.Assign) else []
     return isinstance(node, (ast.Import, ast.ImportFrom)) or any(
-        isinstance(x, ast.Name) and x.id in ("__all__", "IN_TEST") for x in targets)
+        isinstance(x, ast.Name) and x.id in ("__all__", "IN_TEST") for x in targets) \
+        or bool(targets) and bool(TEMPORARY.fullmatch(ast.unparse(node.value)))
 
 
 @functools.lru_cache(4096)
@@ -146,6 +155,20 @@ def lines(code):
 # ---------------------------------------------------------------- pages
 
 
+def height(kind, content):
+    """About how many lines of text a block takes."""
+    if kind in ("code", "fence", "printed"):
+        return 0.75 * lines(trimmed(content)[0] if kind == "printed" else content) + 0.6
+    if kind == "data":
+        return 0.9 * min(content.count("<tr"), 13) + 0.5
+    if kind in ("figure", "formula"):
+        return 10 if kind == "figure" else 2
+    rows = content.split("\n")[2 if kind == "table" else 0:]
+    wide = {"table": 70, "list": 74}.get(kind, 80)
+    extra = 0.5 if kind in ("table", "list") else 0
+    return sum(max(1, -(-len(plain(x)) // wide)) + extra for x in rows) + 0.4
+
+
 class Maker:
     """Makes the pages of a notebook, cell by cell."""
 
@@ -201,35 +224,41 @@ class Maker:
         room, left_out = (TITLE if len(self.pages) == 1 else TEXT), False
         for kind, part in inside:
             if kind in ("paragraph", "quote"):
-                text, cut = shortened(part, min(room, TEXT * 2 // 3))
-                if room < 60 or page.has("list", "table") and room < TEXT // 2:
-                    left_out = True
-                    continue
-                self.add(kind, text, fragment)
-                room, left_out = room - len(plain(text)) - 40, left_out or cut
+                text, cut = shortened(part, room)
+                cut |= room < 60 or self.pages[-1].height() + height(kind, text) > FULL
+                if room >= 60 and self.pages[-1].height() + height(kind, text) <= FULL:
+                    self.add(kind, text, fragment)
+                    room -= len(plain(text)) + 40
+                left_out |= cut
             elif kind in ("list", "table"):
                 parts, cut = (cut_list if kind == "list" else cut_table)(part)
                 left_out |= cut
                 for i, text in enumerate(parts):
-                    full = room < TEXT // 2 and len(text.split("\n")) > 4
-                    if i or full or self.pages[-1].has("list", "table"):
-                        self.page("subslide")
+                    if i or self.pages[-1].height() + height(kind, text) > FULL:
+                        self.next(fragment)
                         room = TEXT
-                    if re.match(r"\|\s*symbol", text):
+                    if re.match(r"\|\s*symbol", text) and not self.pages[-1].blocks:
                         self.pages[-1].heading = "#### Symbols"
                     self.add(kind, text, fragment)
-                    room -= 90 * len(text.split("\n")) // (1 + (kind == "table"))
             elif kind in ("formula", "fence"):
-                if kind == "fence" and lines(part) > 12 and page.blocks:
-                    self.page("subslide")
+                if self.pages[-1].height() + height(kind, part) > FULL:
+                    self.next(fragment)
                     room = TEXT
-                if room > 60:
-                    self.add(kind, part, fragment)
-                    room -= 110 if kind == "formula" else 45 * lines(part)
+                self.add(kind, part, fragment)
             else:
                 left_out = True  # hints that open at a click and the like
         if left_out:
             self.note("\n\n".join(part for _, part in inside))
+
+    def next(self, fragment):
+        """Begin a page below, with the line that leads to what follows."""
+        blocks = self.pages[-1].blocks
+        leads = len(blocks) > 1 and blocks[-1][0] == "paragraph" and blocks[-1][1].endswith(":")
+        lead = blocks.pop() if leads else None
+        if self.pages[-1].blocks:
+            self.page("subslide")
+        if lead:
+            self.add(*lead)
 
     def code(self, cell, mark):
         """A cell of code and what it shows, on the page that `mark` says."""
@@ -242,18 +271,19 @@ class Maker:
         code = essence(whole)
         if not found and lines(code) < 3:  # the assertions are what there is to show
             code = essence(whole, tests=True)
-        if self.pages[-1].has("figure", "data", "printed", "code") and found:
-            self.page("subslide")  # one result, one page
         figures = sum(kind == "figure" for kind, _ in found)
-        height = lines(code)
-        if self.pages[-1].has("list", "table", "fence") and height + 6 * len(found) > 12:
-            self.page("subslide")
+        tall = lines(code)
+        results = sum(height(*x) for x in found)
+        page, large = self.pages[-1], figures or any(kind == "data" for kind, _ in found)
+        need = results + (0 if figures else height("code", code) if code else 0)
+        if page.has("figure", "data", "after") or page.has("printed", "code") and (
+                large or page.height() + need > FULL) or page.has("list", "table", "fence") \
+                and page.height() + need > FULL:
+            self.page("subslide")  # a large result has a page of its own
         if figures:
-            fits = height <= SMALL and not DRAWS.search(code)
+            fits = tall <= SMALL and not DRAWS.search(code)
         elif found:
-            tall = sum(lines(trimmed(x)[0]) if kind == "printed" else 2 + x.count("<tr")
-                       for kind, x in found)
-            fits = height + tall <= 20 and height <= 14
+            fits = height("code", code) + results <= FULL and tall <= 14 if code else False
         else:
             fits = True
             code = opening(code)
@@ -261,7 +291,9 @@ class Maker:
             self.add("code", code, fragment)
         if code != whole or not fits:
             self.note(tool.fence(whole, "python"))
-        for kind, content in found:
+        if len(found) > RESULTS:
+            self.note(f"The cell shows {len(found)} results.")
+        for kind, content in found[:RESULTS]:
             page = self.pages[-1]
             if figures and kind != "figure":
                 if kind == "printed" and lines(content.strip()) <= 2:

@@ -8,7 +8,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 OFF = ("Questionnaire", "Exercises", "Further reading", "Checks")  # headings without a page
 ITEM, ITEMS = 165, 7  # letters of an item, items of a list
-ROWS, PAGES = 9, 4  # rows of a table on a page, pages of a table
+ROWS, PAGES = 9, 4  # rows of a table on a page, pages of a table or list
 STOP = re.compile(  # the end of a sentence, with closing marks, but not of an abbreviation
     r"(?:(?<=[.?!])|(?<=[.?!][*)\"])|(?<=[.?!]\*\*))"
     r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bal\.)(?<!\bvs\.)(?<!\bEq\.)(?<!\bSec\.)(?<!\bFig\.)"
@@ -124,7 +124,7 @@ def items(text):
 
 
 def cut_list(text):
-    """([lists of at most ITEMS items], was an item shortened?)."""
+    """([lists of at most ITEMS items], was anything left out?)."""
     found, short = [], False
     for item in items(text):
         mark, rest = re.match(r"\s*((?:[-*+]|\d+[.)])\s+)(.*)", item, re.S).groups()
@@ -133,7 +133,8 @@ def cut_list(text):
         short |= cut or len(nested) > 1
         found.append(mark + rest)
     n = -(-len(found) // -(-len(found) // ITEMS))  # lists of about one length
-    return ["\n".join(found[i:i + n]) for i in range(0, len(found), n)], short
+    short |= len(found) > n * PAGES
+    return ["\n".join(found[i:i + n]) for i in range(0, len(found), n)][:PAGES], short
 
 
 def cut_table(text):

@@ -75,15 +75,14 @@ def inline(markdown, links):
 
 def data_table(text):
     """The HTML of a table of results with at most DATA_ROWS rows."""
-    rows = re.findall(r"<tr.*?</tr>", text, re.S)
+    rows = list(re.finditer(r"<tr.*?</tr>\s*", text, re.S))
     if len(rows) <= DATA_ROWS:
         return text
-    keep = DATA_ROWS - 1
-    for row in rows[keep:]:
-        text = text.replace(row, "", 1)
-    rest = f"… {len(rows) - keep} more rows"
-    return re.sub(r"<p>\d+ rows × \d+ columns</p>", "", text).replace(
-        "</table>", f'</table><p class="rest">{rest}</p>', 1)
+    left_out = rows[DATA_ROWS - 1:]
+    for row in reversed(left_out):
+        text = text[:row.start()] + text[row.end():]
+    text = re.sub(r"<p>\d+ rows × \d+ columns</p>", "", text)
+    return text.replace("</table>", f'</table><p class="rest">… {len(left_out)} more rows</p>', 1)
 
 
 def block(kind, content, heading, links):

@@ -36,13 +36,14 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 SIZE, SMALL = (1280, 720), (960, 700)
 LEAST, MOST = 12, 25  # slides of a deck
 TEXT, CELL, CODE = 20, 17, 15  # pixels of letters, in text, in tables, in code and results
-WIDE, AREA = .5, .17  # share of the slide: of a figure's width or height, of its area
+WIDE, AREA = .5, .17  # share of the slide: of a figure's width or height, of its area, ...
+FLAT = .85  # ... but for a flat one of this width
 SHEET, ACROSS, THUMB = 20, 4, (480, 270)
 PATIENCE = 60_000  # ms
 LOCAL = ("file:", "data:", "blob:", "about:")
 
 MEASURE = r"""
-([TEXT, CELL, CODE, WIDE, AREA]) => {
+([TEXT, CELL, CODE, WIDE, AREA, FLAT]) => {
   const found = [], page = document.querySelector("section.present:not(.stack) .page");
   if (!page) return ["no page is shown"];
   const edge = page.getBoundingClientRect(), scale = edge.width / 1280, seen = new Set();
@@ -84,7 +85,7 @@ MEASURE = r"""
     const r = e.getBoundingClientRect();
     const k = Math.min(r.width / e.naturalWidth, r.height / e.naturalHeight);
     const w = k * e.naturalWidth / edge.width, h = k * e.naturalHeight / edge.height;
-    if (Math.max(w, h) < WIDE || w * h < AREA)
+    if (Math.max(w, h) < WIDE || w * h < AREA && w < FLAT)
       say(`a small figure: ${Math.round(100 * w)} % x ${Math.round(100 * h)} % of the page`);
     if (r.right > edge.right + 1 || r.bottom > edge.bottom + 1) say("a figure outside the page");
   }
@@ -158,7 +159,7 @@ def looked_at(page, path, pictures=None):
     found, taken, slides = [], [], shown(page, path)
     for n, (h, v) in enumerate(slides, 1):
         page.evaluate("([h, v]) => Reveal.slide(h, v, 99)", [h, v])
-        found += [(n, x) for x in page.evaluate(MEASURE, [TEXT, CELL, CODE, WIDE, AREA])]
+        found += [(n, x) for x in page.evaluate(MEASURE, [TEXT, CELL, CODE, WIDE, AREA, FLAT])]
         if pictures:
             taken.append(page.screenshot(type="jpeg", quality=90))
     page.set_viewport_size(dict(width=SMALL[0], height=SMALL[1]))

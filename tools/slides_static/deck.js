@@ -16,6 +16,16 @@ function wide(page, selector) {
   return [...page.querySelectorAll(selector)].some(e => e.scrollWidth > e.clientWidth + 1);
 }
 
+// A table that is too wide even in small letters loses its last columns, and says so.
+function narrow(data) {
+  let n = 0;
+  while (data.scrollWidth > data.clientWidth + 1 && n < 50) {
+    for (const row of data.querySelectorAll("tr")) row.lastElementChild?.remove();
+    n += 1;
+  }
+  if (n) data.insertAdjacentHTML("beforeend", `<p class="rest">… ${n} more columns</p>`);
+}
+
 function fit(page) {
   const set = (name, size) => page.style.setProperty(name, size + "px");
   for (const [text, code, table] of STEPS) {
@@ -23,7 +33,8 @@ function fit(page) {
     set("--code", code);
     set("--table", table);
     for (let size = code; size > 15 && wide(page, "pre:not(.wrap)"); size--) set("--code", size - 1);
-    for (let size = table; size > RESULTS && wide(page, ".data"); size--) set("--table", size - 1);
+    for (let size = table; size > RESULTS && wide(page, ".data, .table"); size--) set("--table", size - 1);
+    page.querySelectorAll(".data").forEach(narrow);
     if (fits(page)) break;
   }
   page.querySelectorAll("pre").forEach(e => e.scrollWidth > e.clientWidth + 1
