@@ -23,6 +23,7 @@ WORTH = {"figure": 100, "data": 60, "printed": 50, "section": 45, "code": 30, "t
          "long": 20, "draws": 8,
          "tests": 4}
 FIRST = 100  # more for the first unit of a section
+SETUP = re.compile(r"\bIN_TEST\b[^\0]*Synthetic\(|^IN_TEST =", re.M)
 PLUMBING = re.compile(r"\bIN_TEST\b")
 
 
@@ -42,6 +43,8 @@ def kind_of(cell):
     if tool.is_install(cell) or "hide" in directives or not code:
         return None
     kinds = [kind for kind, _ in slide_pages.shown(cell)]
+    if set(kinds) <= {"printed"} and SETUP.search(code):
+        return None
     for kind in ("figure", "data", "printed"):
         if kind in kinds:
             return kind

@@ -18,6 +18,7 @@ from slide_text import cut_list, cut_table, level, off, pieces, plain, shortened
 
 TEXT, TITLE, BESIDE = 520, 420, 170  # letters of a page of text, a title, beside a figure
 CODE, OPENING, SMALL = 24, 17, 6  # lines of code on a page, of longer code, beside a figure
+SHORT = 12  # lines of code that keep their imports of the package
 RESULTS = 4  # of a cell, at most
 PRINTED = 16  # lines of printed output
 FULL = 13.5  # lines of text of a full page
@@ -80,13 +81,18 @@ def essence(code, tests=False):
         body = ast.parse(code).body
     except SyntaxError:  # magics
         return code
-    rows, taken = code.split("\n"), set()
+    rows, taken, ours, left = code.split("\n"), set(), set(), 0
     for i, node in enumerate(body):
         span = set(range(node.lineno, node.end_lineno + 1))
         others = {n for other in body[:i] + body[i + 1:]
                   for n in range(other.lineno, other.end_lineno + 1)}
+        package = isinstance(node, ast.ImportFrom) and (node.module or "").startswith("anomaly_nb")
         if (is_plumbing(node) or is_test(node) and not tests) and not span & others:
-            taken |= span
+            (ours if package else taken).update(span)
+        else:
+            left += 1
+    if left < 2 or len(rows) > SHORT:
+        taken |= ours  # else a few lines that a reader may copy
     kept = "\n".join(x for n, x in enumerate(rows, 1)
                      if n not in taken and x.strip() != "# timed")
     return re.sub(r"\n{3,}", "\n\n", kept).strip("\n")
@@ -134,7 +140,8 @@ def shown(cell):
         elif "text/html" in data:
             found.append(("data", "".join(data["text/html"])))
         elif text := "".join(data.get("text/plain", "")):
-            found.append(("printed", text))
+            written = text.isdigit() and ".write_" in tool.source(cell)  # so many letters
+            found += [("printed", text)] * (not written)
     return found
 
 
@@ -179,6 +186,12 @@ class Maker:
         """Begin a page; without a heading it has the one of its section."""
         self.section = heading or self.section
         self.pages.append(Page(kind, self.section, own=bool(heading)))
+
+    def passed(self, cell):
+        """A cell on no slide: its heading stands above what follows."""
+        if cell["cell_type"] == "markdown":
+            heads = [h for h, _ in pieces(tool.source(cell)) if h and not off(h)]
+            self.section = next((h for h in reversed(heads) if level(h) < 4), self.section)
 
     def add(self, kind, content, fragment=False):
         """Put a block on the page."""
@@ -325,6 +338,7 @@ def pages(nb):
     for cell in nb["cells"]:
         mark = mark_of(cell)
         if mark == "skip" or mark == "-" and not maker.pages:
+            maker.passed(cell)
             continue
         if mark == "notes":
             if maker.pages:

@@ -39,7 +39,7 @@ MATHJAX = r"""<script>window.MathJax = {tex: {inlineMath: [["\\(", "\\)"]],
 SQUARE = 1.75  # a figure that is not wider than so many heights has its text at its side
 FIGURE = 390  # pixels of a figure's height, at least, but for flat ones
 COLUMN = 44  # letters of a line of code in a column beside a figure
-LINE = 96  # letters of a printed line that is not broken
+LINE, COLUMNS = 96, 122  # letters of a printed line that is not broken, of a row of columns
 DATA_ROWS = 13  # rows of a table of results
 
 
@@ -98,7 +98,11 @@ def block(kind, content, heading, links):
         return f'<pre class="code">{shown}</pre>'
     if kind == "printed":
         text = slide_pages.trimmed(content)[0]
-        wrap = " wrap" * (max(map(len, text.split("\n"))) > LINE)
+        rows, wrap = text.split("\n"), ""
+        if re.search(r"\S {2,}\S", max(rows, key=len)):  # columns
+            text = "\n".join(x if len(x) <= COLUMNS else x[:COLUMNS - 2] + " …" for x in rows)
+        elif len(max(rows, key=len)) > LINE:
+            wrap = " wrap"
         return f'<pre class="printed{wrap}">{html.escape(text)}</pre>'
     if kind == "data":
         return f'<div class="data">{data_table(content)}</div>'
