@@ -130,7 +130,9 @@ def units(cells):
     found.sort(key=lambda unit: unit.cells[0])
     seen = set()
     for unit in found:
-        if unit.section not in seen:
+        alone = len(unit.cells) == 1 and kinds[unit.cells[0]] == "text" \
+            and not has_heading(cells[unit.cells[0]])  # a remark before the first section
+        if unit.section not in seen and not alone:
             unit.worth += FIRST
         seen.add(unit.section)
         text_cells = [cells[i] for i in unit.cells if cells[i]["cell_type"] == "markdown"]

@@ -74,7 +74,11 @@ def inline(markdown, links):
 
 
 def data_table(text):
-    """The HTML of a table of results with at most DATA_ROWS rows."""
+    """The HTML of a table of results with at most DATA_ROWS rows; long names of columns may
+    be broken."""
+    head, mark, rest = text.partition("</thead>")
+    if mark:
+        text = re.sub(r">([^<]*)<", lambda m: m[0].replace("_", "_<wbr>"), head) + mark + rest
     rows = list(re.finditer(r"<tr.*?</tr>\s*", text, re.S))
     if len(rows) <= DATA_ROWS:
         return text
