@@ -266,7 +266,9 @@ class Maker:
     def next(self, fragment):
         """Begin a page below, with the line that leads to what follows."""
         blocks = self.pages[-1].blocks
-        leads = len(blocks) > 1 and blocks[-1][0] == "paragraph" and blocks[-1][1].endswith(":")
+        leads = blocks and blocks[-1][0] == "paragraph" and blocks[-1][1].endswith(":")
+        if leads and len(blocks) == 1:
+            return  # smaller letters will do
         lead = blocks.pop() if leads else None
         if self.pages[-1].blocks:
             self.page("subslide")
@@ -314,7 +316,8 @@ class Maker:
                 else:
                     self.note(tool.fence(content if kind == "printed" else "(a table)"))
                 continue
-            if page.has("figure") or kind == "data" and page.has("data"):
+            if page.has("figure") or kind == "data" and page.has("data") or page.has(
+                    "printed", "data") and page.height() + height(kind, content) > FULL:
                 self.page("subslide")
             self.add(kind, content, fragment)
             if kind == "printed" and trimmed(content)[1]:

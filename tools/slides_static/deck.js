@@ -32,6 +32,8 @@ function fit(page) {
     set("--size", text);
     set("--code", code);
     set("--table", table);
+    for (const e of page.querySelectorAll(".table"))
+      if (e.scrollWidth > e.clientWidth + 1) e.classList.add("tight");
     for (let size = code; size > 15 && wide(page, "pre:not(.wrap)"); size--) set("--code", size - 1);
     for (let size = table; size > RESULTS && wide(page, ".data, .table"); size--) set("--table", size - 1);
     page.querySelectorAll(".data").forEach(narrow);
