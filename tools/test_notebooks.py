@@ -305,6 +305,12 @@ def test_private_path(project):
 def test_too_large(project):
     add(project, "01_one", "x" * tool.MAX_BYTES)
     expect(project, tool.check_outputs, "nbs/01_one.ipynb", "500")
+    path = project.nbs / "01_one.ipynb"
+    nb = tool.read(path)
+    nb["cells"][-1]["source"] = ["x" * (tool.MAX_BYTES // 2)]
+    nb["cells"][-1]["metadata"] = {"slideshow": {"rule": "x" * tool.MAX_BYTES}}
+    tool.write(path, nb)
+    assert not tool.problems_of(tool.check_outputs, project)  # marks of slides do not count
 
 
 def test_notebook_not_on_the_map(project):

@@ -138,10 +138,8 @@ def package(project):
 def state(digest, path):
     """sha256 over the package, as `package` gives it, and a notebook; which of its cells are
     on slides changes nothing that it prints."""
-    digest, nb = digest.copy(), tool.read(path)
-    for cell in nb["cells"]:
-        cell["metadata"].pop("slideshow", None)
-    digest.update(tool.layout(nb).encode())
+    digest = digest.copy()
+    digest.update(tool.without_marks(tool.read(path)).encode())
     return digest.hexdigest()
 
 
