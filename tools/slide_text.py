@@ -112,7 +112,8 @@ def shortened(text, letters):
     found, shown, length = sentences(text), [], 0
     for sentence in found:
         length += len(plain(sentence))
-        if shown and length > letters:
+        lead = len(shown) == 1 and shown[0].endswith("**")  # **Name.** says nothing alone
+        if shown and length > letters and not lead:
             break
         shown.append(sentence)
     return " ".join(shown), len(shown) < len(found)

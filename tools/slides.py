@@ -115,7 +115,10 @@ def block(kind, content, heading, links):
     if kind == "fence":
         code = re.sub(r"^ *(`{3,}|~{3,}).*\n?", "", content, flags=re.M)
         return f'<pre class="code">{html.escape(code.rstrip())}</pre>'
-    return f'<div class="{kind}">{rendered(content, links)}</div>'
+    text = rendered(content, links)
+    if kind == "table":  # where a path may be broken
+        text = re.sub(r"<code>[^<]+", lambda m: re.sub("([/_])", r"\1<wbr>", m[0]), text)
+    return f'<div class="{kind}">{text}</div>'
 
 
 def section(page, links, course):
