@@ -51,6 +51,9 @@ def kind_of(cell):
     rest = slide_pages.essence(code)
     if PLUMBING.search(code) or not slide_pages.essence(code, tests=True):
         return None
+    if re.search(r"^(import|from) ", code, re.M) and rest.count("\n") < 3 \
+            and not re.search(r"^(def|class) ", rest, re.M):
+        return "tests" if "assert" in code or "test_" in code else None  # a cell of imports
     if slide_pages.lines(rest) > slide_pages.CODE:
         return "long"
     few = rest.count("\n") < 2 or 2 * slide_pages.lines(rest) < slide_pages.lines(code)

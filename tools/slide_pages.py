@@ -296,7 +296,8 @@ class Maker:
                 and page.height() + need > FULL:
             self.page("subslide")  # a large result has a page of its own
         if figures:
-            fits = tall <= SMALL and not DRAWS.search(code)
+            wide, high = size(next(x for kind, x in found if kind == "figure")[1])
+            fits = tall <= SMALL and wide > 2 * high and not DRAWS.search(code)
         elif found:
             fits = height("code", code) + results <= FULL and tall <= 14 if code else False
         else:
