@@ -206,9 +206,9 @@ class Maker:
         """A cell of text on the page that `mark` says."""
         first = True
         for heading, inside in pieces(tool.source(cell)):
-            if heading:
-                self.dropping = off(heading)
-            if self.dropping and (heading or not first):
+            if heading or mark in ("slide", "subslide"):
+                self.dropping = off(heading) if heading else self.dropping and not first
+            if self.dropping:
                 continue
             begins = mark if first else "-"
             if heading and level(heading) < 4 and not first:
