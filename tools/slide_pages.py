@@ -317,8 +317,9 @@ class Maker:
                 else:
                     self.note(tool.fence(content if kind == "printed" else "(a table)"))
                 continue
-            if page.has("figure") or kind == "data" and page.has("data") or page.has(
-                    "printed", "data") and page.height() + height(kind, content) > FULL:
+            full = page.height() + height(kind, content) > FULL and not figures
+            if page.has("figure") or kind == "data" and page.has("data") \
+                    or full and page.has("printed", "data"):
                 self.page("subslide")
             self.add(kind, content, fragment)
             if kind == "printed" and trimmed(content)[1]:
