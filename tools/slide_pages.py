@@ -181,6 +181,7 @@ class Maker:
 
     def __init__(self):
         self.pages, self.section, self.dropping = [], "", False
+        self.gap = False  # was a result passed over since the last block?
 
     def page(self, kind, heading=""):
         """Begin a page; without a heading it has the one of its section."""
@@ -189,6 +190,7 @@ class Maker:
 
     def passed(self, cell):
         """A cell on no slide: its heading stands above what follows."""
+        self.gap |= cell["cell_type"] == "code" and bool(cell["outputs"])
         if cell["cell_type"] == "markdown":
             heads = [h for h, _ in pieces(tool.source(cell)) if h and not off(h)]
             self.section = next((h for h in reversed(heads) if level(h) < 4), self.section)
@@ -196,6 +198,7 @@ class Maker:
     def add(self, kind, content, fragment=False):
         """Put a block on the page."""
         self.pages[-1].blocks.append((kind, content, fragment))
+        self.gap = False
 
     def note(self, text):
         """Add to the notes of the page."""
@@ -216,6 +219,9 @@ class Maker:
             elif not heading and mark in ("slide", "subslide") and len(pieces(
                     tool.source(cell))) > 1 and self.pages and not structured(inside):
                 begins = "-"  # what a cell says before its heading belongs to the page before
+                if self.gap:
+                    first = False
+                    continue  # ... but not when it is about something else
             elif heading and not first and self.pages[-1].blocks:
                 begins = "subslide"
             if begins in ("slide", "subslide"):
