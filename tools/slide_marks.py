@@ -66,13 +66,14 @@ def main_path(cells):
     for cell in cells:
         heads = [h for h, _ in slide_text.pieces(tool.source(cell)) if h] \
             if cell["cell_type"] == "markdown" else []
-        begins = on
+        anywhere = on
         for heading in heads:
             if slide_text.off(heading):
                 on = False
             elif slide_text.level(heading) < 3:
                 on, section = True, section + 1
-        found.append(section if on or begins else None)
+            anywhere |= on
+        found.append(section if anywhere else None)
     return found
 
 
