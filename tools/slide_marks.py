@@ -19,9 +19,8 @@ import slide_text
 
 LEAST, FEW, MOST = 12, 16, 24  # slides of a notebook: at least, wanted, at most
 GOOD = 45  # worth of what is taken as long as there is room
-WORTH = {"figure": 100, "data": 60, "printed": 50, "section": 45, "code": 30, "text": 15,
-         "long": 20, "draws": 8,
-         "tests": 4}
+WORTH = {"figure": 100, "data": 60, "printed": 50, "section": 45, "code": 30, "long": 20,
+         "text": 15, "draws": 8, "tests": 4}
 FIRST = 100  # more for the first unit of a section
 SETUP = re.compile(r"\bIN_TEST\b[^\0]*Synthetic\(|^IN_TEST =", re.M)
 PLUMBING = re.compile(r"\bIN_TEST\b")
@@ -33,7 +32,6 @@ class Unit:
     worth: float
     section: int
     cells: list = field(default_factory=list)  # indices; the first begins the slide
-    head: int | None = None  # the cell of its heading, if it is another one
 
 
 def kind_of(cell):
@@ -93,7 +91,6 @@ def units(cells):
     sections = main_path(cells)
     kinds = [kind_of(c) if c["cell_type"] == "code" else "text" for c in cells]
     found, used = [], set()
-
     intro = introduction(cells)
 
     def text(i):

@@ -95,8 +95,9 @@ def block(kind, content, heading, links):
         mime, data = content
         width, height = slide_pages.size(data)
         least = min(FIGURE, 1160 * height // width)
-        return (f'<div class="figure" style="min-height: {least}px"><img src="data:{mime};base64,{data}" '
-                f'alt="{html.escape("Figure: " + slide_text.plain(heading))}"></div>')
+        alt = html.escape("Figure: " + slide_text.plain(heading))
+        return (f'<div class="figure" style="min-height: {least}px">'
+                f'<img src="data:{mime};base64,{data}" alt="{alt}"></div>')
     if kind == "code":
         shown = highlight(content, PythonLexer(), HtmlFormatter(nowrap=True))
         return f'<pre class="code">{shown}</pre>'
