@@ -3,6 +3,8 @@
 # make lab    the notebooks in JupyterLab
 # make site   the course as pages that are read without network: out/site/index.html
 # make site-test  look at them in a browser
+# make slides the main path of every notebook as slides, without network: out/slides
+# make slides-test  look at them in a browser
 # make export after editing notebooks: navigation, modules, stubs and README.md follow them
 # make save NB=12_padim   run notebooks (all without NB) and store their outputs
 # make verify NB=12_padim run notebooks (all without NB), compare with the stored outputs
@@ -16,12 +18,13 @@ BIN := .venv/bin
 READY := .venv/.installed
 LAB := .venv/.lab
 SITE := .venv/.site
+SLIDES := .venv/.slides
 TOOL := $(BIN)/python tools/notebooks.py
 MIN_PYTHON := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lab site site-test export save verify clean
+.PHONY: demo test lab site site-test slides slides-test export save verify clean
 
 demo: $(READY)
 	@$(BIN)/anomaly_nb demo --out out
@@ -37,6 +40,12 @@ site: $(SITE)
 
 site-test: $(SITE)
 	@$(BIN)/python tools/test_site.py out/site
+
+slides: $(SLIDES)
+	@$(BIN)/python tools/slides.py out/slides $(NB)
+
+slides-test: $(SLIDES)
+	@$(BIN)/python tools/test_slides.py out/slides
 
 export: $(READY)
 	@$(TOOL) export
@@ -78,4 +87,10 @@ $(SITE): $(READY)
 	@echo "Installing Sphinx, MathJax and axe-core into .venv (once)"
 	@$(BIN)/python -m pip install -q --no-compile -e '.[site]'
 	@npm install --prefix .venv/npm --silent --no-audit --no-fund mathjax@3 axe-core@4
+	@touch $@
+
+# reveal.js 6 keeps its plugins elsewhere
+$(SLIDES): $(SITE)
+	@echo "Installing reveal.js into .venv (once)"
+	@npm install --prefix .venv/npm --silent --no-audit --no-fund reveal.js@5
 	@touch $@

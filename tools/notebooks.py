@@ -122,9 +122,21 @@ def read(path):
         raise Problem(f"{path.name}: not a notebook ({e})") from None
 
 
+def layout(nb):
+    """`nb` as the text of a file, as nbdev writes it."""
+    return json.dumps(nb, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def without_marks(nb):
+    """The text of `nb` without the marks that say which cells are on slides."""
+    kept = [{**c, "metadata": {k: v for k, v in c["metadata"].items() if k != "slideshow"}}
+            for c in nb["cells"]]
+    return layout({**nb, "cells": kept})
+
+
 def write(path, nb):
     """Write `nb` in nbdev's layout; an unchanged file keeps its time stamp."""
-    text = json.dumps(nb, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    text = layout(nb)
     if path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 
@@ -346,7 +358,9 @@ def with_navigation(project, path):
         first += ["", line]
     kept[0]["source"] = "\n".join(first).splitlines(True)
     if any(c["cell_type"] == "code" for c in kept):  # a text has nothing to install for
-        kept.insert(1, install_cell(project))
+        marks = [c["metadata"] for c in nb["cells"] if is_install(c)]  # not on a slide
+        kept.insert(1, {**install_cell(project), "metadata": {
+            k: v for found in marks for k, v in found.items() if k == "slideshow"}})
     return {**nb, "cells": kept}
 
 
@@ -628,8 +642,10 @@ def check_outputs(project):
 
 
 def oversize(path):
-    """Why the file is too large; None when it is not."""
+    """Why the file is too large, marks of slides not counted; None when it is not."""
     size = path.stat().st_size
+    if size > MAX_BYTES:
+        size = len(without_marks(read(path)).encode())
     if size > MAX_BYTES:
         return (f"{size // 1000} KB, more than {MAX_BYTES // 1000}; store fewer or smaller "
                 "figures")

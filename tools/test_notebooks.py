@@ -6,6 +6,7 @@ Every test gets a project of its own in a temporary folder, spoils one thing in 
 expects the one message that names the file.
 """
 import contextlib
+import hashlib
 import io
 import os
 import shutil
@@ -249,6 +250,25 @@ def test_not_clean(project):
     expect(project, tool.check_clean, "nbs/12_model.ipynb", "make export")
 
 
+def test_marks_of_slides_stay(project):
+    import verify
+    path = project.nbs / "12_model.ipynb"
+    nb, before = tool.read(path), verify.state(hashlib.sha256(), path)
+    assert any(map(tool.is_install, nb["cells"]))
+    for c in nb["cells"]:
+        c["metadata"] = {"slideshow": {"rule": "skip", "slide_type": "slide"}}
+    digest = tool.digest(nb)
+    tool.write(path, nb)
+    tool.export(project)
+    assert tool.read(path) == nb and tool.digest(tool.read(path)) == digest
+    assert verify.state(hashlib.sha256(), path) == before
+    for function in (tool.check_nav, tool.check_clean, tool.check_outputs, tool.check_sync):
+        assert not tool.problems_of(function, project), function
+    nb["cells"][-1]["metadata"]["collapsed"] = True  # still cleaned away
+    tool.write(path, nb)
+    expect(project, tool.check_clean, "nbs/12_model.ipynb", "make export")
+
+
 def test_outputs_saved_by_other_means(project):
     path = project.nbs / "01_one.ipynb"
     set_outputs(path, printed("a picture of somebody's data"), noted=False)
@@ -285,6 +305,12 @@ def test_private_path(project):
 def test_too_large(project):
     add(project, "01_one", "x" * tool.MAX_BYTES)
     expect(project, tool.check_outputs, "nbs/01_one.ipynb", "500")
+    path = project.nbs / "01_one.ipynb"
+    nb = tool.read(path)
+    nb["cells"][-1]["source"] = ["x" * (tool.MAX_BYTES // 2)]
+    nb["cells"][-1]["metadata"] = {"slideshow": {"rule": "x" * tool.MAX_BYTES}}
+    tool.write(path, nb)
+    assert not tool.problems_of(tool.check_outputs, project)  # marks of slides do not count
 
 
 def test_notebook_not_on_the_map(project):

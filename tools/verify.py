@@ -136,9 +136,10 @@ def package(project):
 
 
 def state(digest, path):
-    """sha256 over the package, as `package` gives it, and a notebook."""
+    """sha256 over the package, as `package` gives it, and a notebook; which of its cells are
+    on slides changes nothing that it prints."""
     digest = digest.copy()
-    digest.update(path.read_bytes())
+    digest.update(tool.without_marks(tool.read(path)).encode())
     return digest.hexdigest()
 
 
