@@ -3,6 +3,7 @@
 # make lab    the notebooks in JupyterLab
 # make site   the course as pages that are read without network: out/site/index.html
 # make site-test  look at them in a browser
+# make assignments  what students get, and their marking tried: out/assignments
 # make export after editing notebooks: navigation, modules, stubs and README.md follow them
 # make save NB=12_padim   run notebooks (all without NB) and store their outputs
 # make verify NB=12_padim run notebooks (all without NB), compare with the stored outputs
@@ -16,12 +17,13 @@ BIN := .venv/bin
 READY := .venv/.installed
 LAB := .venv/.lab
 SITE := .venv/.site
+COURSE := .venv/.course
 TOOL := $(BIN)/python tools/notebooks.py
 MIN_PYTHON := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lab site site-test export save verify clean
+.PHONY: demo test lab site site-test assignments export save verify clean
 
 demo: $(READY)
 	@$(BIN)/anomaly_nb demo --out out
@@ -37,6 +39,10 @@ site: $(SITE)
 
 site-test: $(SITE)
 	@$(BIN)/python tools/test_site.py out/site
+
+assignments: $(COURSE)
+	@$(BIN)/python tools/assignments.py build out/assignments
+	@$(BIN)/python tools/assignments.py mark out/assignments
 
 export: $(READY)
 	@$(TOOL) export
@@ -78,4 +84,9 @@ $(SITE): $(READY)
 	@echo "Installing Sphinx, MathJax and axe-core into .venv (once)"
 	@$(BIN)/python -m pip install -q --no-compile -e '.[site]'
 	@npm install --prefix .venv/npm --silent --no-audit --no-fund mathjax@3 axe-core@4
+	@touch $@
+
+$(COURSE): $(READY)
+	@echo "Installing otter-grader into .venv (once)"
+	@$(BIN)/python -m pip install -q --no-compile -e '.[course]'
 	@touch $@
