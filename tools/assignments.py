@@ -16,14 +16,14 @@ solutions, public and hidden tests. `build` makes of it
 right answers, and with one wrong answer at a time. A wrong answer is a file
 course/assignments/NAME/wrong/QUESTION_idea.py: its docstring names the idea, its code
 replaces the answer. It has to pass what students see and to lose the points of its question,
-and no others. `grade` prints the points of notebooks or zip files that were handed in.
+and no others. `grade` prints the points of notebooks or zip files that were handed in, and
+what the tests that failed say.
 
 Needs the extra `course` of settings.ini. Works without network and without containers:
 submissions run on this machine as this user, so `grade` is for people whom you trust.
 """
 import argparse
 import ast
-import contextlib
 import json
 import os
 import re
@@ -75,8 +75,10 @@ class Assignment:
                 kind[question] = int(field(text, "points"))
             elif field(text, "hidden") == "true":
                 self.hidden.append(re.search(r"^def (\w+)", text, re.M)[1])
-                if not field(text, "failure_message"):
-                    raise tool.Problem(f"{name}: {self.hidden[-1]} has no failure_message")
+                told = text.partition("failure_message:")[2].partition('""" # END')[0]
+                if not told.strip(" >-\n") or '"' in told:  # it goes between such quotes
+                    raise tool.Problem(f"{name}: {self.hidden[-1]} needs a failure_message, "
+                                       'without "')
 
     def check(self):
         "The table that students read says the points that are given."
@@ -144,8 +146,15 @@ def build(work, out):
 def grade(archive, submission):
     "{question: points}, and what the tests that failed say: [(question, hidden, message)]."
     from otter.api import grade_submission
+    from otter.run.run_autograder.utils import OtterRuntimeError
 
-    results = grade_submission(str(submission), str(archive), quiet=True).results
+    try:
+        graded = grade_submission(str(submission), str(archive), quiet=True)
+    except OtterRuntimeError as e:  # of another assignment, say
+        raise tool.Problem(f"{submission}: {e}") from e
+    if graded.has_catastrophic_failure():  # its kernel died: nothing was measured, not 0
+        raise tool.Problem(f"{submission}: could not be run. {graded.catastrophic_error}")
+    results = graded.results
     failed = [(name, r.test_case.hidden, r.test_case.failure_message or r.message)
               for name, file in results.items() for r in file.test_case_results
               if not r.passed]
@@ -196,6 +205,8 @@ def table(rows):
 
 def mark(work, out):
     "Try the marking of one assignment; texts that say what is wrong with it."
+    if not list(work.wrong()):
+        return [f"{work.name}: no wrong answer to try; add some to wrong/"]
     rows = [[work.name, *work.points, "sum", "seconds"]]
     said, problems = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -207,22 +218,38 @@ def mark(work, out):
             took = time.perf_counter() - start
             rows.append([name, *(f"{got.get(q, 0):g}" for q in want),
                          f"{sum(got.values()):g}", f"{took:.0f}"])
+            texts = [f"    {text}" for *_, text in failed]
             if got != want:
-                problems.append(f"{work.name}, {name}: {got}, and {want} is right\n"
-                                + "\n".join(f"  {q}: {text}" for q, _, text in failed))
-            if want in (work.points, dict.fromkeys(want, 0)):
+                problems.append("\n".join(
+                    [f"{work.name}, {name}: {got}, and {want} is right", *texts]))
+            if name in ("untouched", "right"):
                 continue
-            said.append(f"{name}: {idea}\n"
-                        + "\n".join(f"    {text}" for *_, text in failed))
+            said += [f"{name}: {idea}", *texts]
             if not all(hidden for _, hidden, _ in failed):
                 problems.append(f"{work.name}, {name}: a test that students see rejects it, "
                                 "so it does not try the hidden ones")
     manual = ", ".join(f"{q} ({points})" for q, points in work.by_hand.items())
-    tool.say(table(rows), f"\nmarked by a person: {manual}\n", *(f"\n{text}" for text in said), "\n")
+    tool.say("\n".join([table(rows), f"marked by a person: {manual}", "", *said, ""]))
     return problems
 
 
 # ---------------------------------------------------------------- the command line
+
+
+def grade_all(work, out, files):
+    "Print the points of what was handed in; texts about files that could not be graded."
+    rows, said, problems = [[work.name, *work.points, "sum"]], [], []
+    for file in files:
+        try:
+            got, failed = grade(out / work.name / "autograder.zip", Path(file).resolve())
+        except tool.Problem as e:  # the others are graded all the same
+            problems.append(str(e))
+            continue
+        rows.append([file, *(f"{got.get(q, 0):g}" for q in work.points),
+                     f"{sum(got.values()):g}"])
+        said += ["", file, *(f"    {q}: {text}" for q, _, text in failed)]
+    tool.say("\n".join([table(rows), *said]))
+    return problems
 
 
 def main():
@@ -238,27 +265,22 @@ def main():
     if args.what == "grade":
         if len(args.names) < 2:
             parser.error("grade needs an assignment and what was handed in")
-        work = Assignment(project, args.names[0])
-        rows = [[work.name, *work.points, "sum"]]
-        for file in args.names[1:]:
-            got, _ = grade(args.out / work.name / "autograder.zip", Path(file).resolve())
-            rows.append([file, *(f"{got.get(q, 0):g}" for q in work.points),
-                         f"{sum(got.values()):g}"])
-        return tool.say(table(rows))
-    for work in assignments(project, args.names):
-        start = time.perf_counter()
-        if args.what == "build":
+        name, *files = args.names
+        problems = grade_all(Assignment(project, name), args.out, files)
+    elif args.what == "mark":
+        for work in assignments(project, args.names):
+            problems += mark(work, args.out)
+    else:
+        for work in assignments(project, args.names):
+            start = time.perf_counter()
             build(work, args.out)
             tool.say(f"{work.name}: built in {time.perf_counter() - start:.0f} s")
-        else:
-            problems += mark(work, args.out)
     if problems:
         sys.exit("\n".join(problems))
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        try:
-            main()
-        except tool.Problem as e:
-            sys.exit(str(e))
+    try:
+        main()
+    except tool.Problem as e:
+        sys.exit(str(e))
