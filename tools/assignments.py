@@ -144,7 +144,8 @@ def build(work, out):
 
 
 def grade(archive, submission):
-    "{question: points}, and what the tests that failed say: [(question, hidden, message)]."
+    """{question: points}, what the tests that failed say: [(question, hidden, message)], and
+    the errors that cells ended with."""
     from otter.api import grade_submission
     from otter.run.run_autograder.utils import OtterRuntimeError
 
@@ -158,7 +159,9 @@ def grade(archive, submission):
     failed = [(name, r.test_case.hidden, r.test_case.failure_message or r.message)
               for name, file in results.items() for r in file.test_case_results
               if not r.passed]
-    return {name: file.score for name, file in results.items()}, failed
+    errors = [f"{o.ename}: {o.evalue}" for cell in graded.notebook.cells
+              for o in cell.get("outputs", []) if o.output_type == "error"]
+    return {name: file.score for name, file in results.items()}, failed, errors
 
 
 def answered(student, instructor):
@@ -214,7 +217,7 @@ def mark(work, out):
         for name, idea, nb, want in submissions(work, out / work.name):
             write(path, nb)
             start = time.perf_counter()
-            got, failed = grade(out / work.name / "autograder.zip", path)
+            got, failed, errors = grade(out / work.name / "autograder.zip", path)
             took = time.perf_counter() - start
             rows.append([name, *(f"{got.get(q, 0):g}" for q in want),
                          f"{sum(got.values()):g}", f"{took:.0f}"])
@@ -222,6 +225,8 @@ def mark(work, out):
             if got != want:
                 problems.append("\n".join(
                     [f"{work.name}, {name}: {got}, and {want} is right", *texts]))
+            if name == "right" and errors:
+                problems.append("\n    ".join([f"{work.name}, {name}: cells failed", *errors]))
             if name in ("untouched", "right"):
                 continue
             said += [f"{name}: {idea}", *texts]
@@ -241,7 +246,7 @@ def grade_all(work, out, files):
     rows, said, problems = [[work.name, *work.points, "sum"]], [], []
     for file in files:
         try:
-            got, failed = grade(out / work.name / "autograder.zip", Path(file).resolve())
+            got, failed, _ = grade(out / work.name / "autograder.zip", Path(file).resolve())
         except tool.Problem as e:  # the others are graded all the same
             problems.append(str(e))
             continue
