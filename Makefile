@@ -1,10 +1,12 @@
 # make demo   the synthetic data set, all models on it, a table and out/index.html
 # make test   everything the project promises; closes with "N passed, M failed"
 # make lab    the notebooks in JupyterLab
+# make lab-test  three explorers moved by hand there, in a browser
 # make site   the course as pages that are read without network: out/site/index.html
 # make site-test  look at them in a browser
 # make slides the main path of every notebook as slides, without network: out/slides
 # make slides-test  look at them in a browser
+# make assignments  what students get, and their marking tried: out/assignments
 # make export after editing notebooks: navigation, modules, stubs and README.md follow them
 # make save NB=12_padim   run notebooks (all without NB) and store their outputs
 # make verify NB=12_padim run notebooks (all without NB), compare with the stored outputs
@@ -19,12 +21,13 @@ READY := .venv/.installed
 LAB := .venv/.lab
 SITE := .venv/.site
 SLIDES := .venv/.slides
+COURSE := .venv/.course
 TOOL := $(BIN)/python tools/notebooks.py
 MIN_PYTHON := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lab site site-test slides slides-test export save verify clean
+.PHONY: demo test lab site site-test slides slides-test assignments lab-test export save verify clean
 
 demo: $(READY)
 	@$(BIN)/anomaly_nb demo --out out
@@ -34,6 +37,9 @@ test: $(READY)
 
 lab: $(LAB)
 	@$(BIN)/jupyter lab nbs/index.ipynb
+
+lab-test: $(LAB)
+	@$(BIN)/python tools/test_lab.py
 
 site: $(SITE)
 	@$(BIN)/python tools/site.py out/site
@@ -46,6 +52,10 @@ slides: $(SLIDES)
 
 slides-test: $(SLIDES)
 	@$(BIN)/python tools/test_slides.py out/slides
+
+assignments: $(COURSE)
+	@$(BIN)/python tools/assignments.py build out/assignments
+	@$(BIN)/python tools/assignments.py mark out/assignments
 
 export: $(READY)
 	@$(TOOL) export
@@ -78,7 +88,7 @@ $(READY): settings.ini setup.py pyproject.toml
 
 $(LAB): $(READY)
 	@echo "Installing JupyterLab into .venv (once)"
-	@$(BIN)/python -m pip install -q jupyterlab ipyevents
+	@$(BIN)/python -m pip install -q jupyterlab ipyevents playwright
 	@touch $@
 
 # Sphinx from PyPI; from npm MathJax, which goes into the site, and axe-core, which tests it
@@ -93,4 +103,9 @@ $(SITE): $(READY)
 $(SLIDES): $(SITE)
 	@echo "Installing reveal.js into .venv (once)"
 	@npm install --prefix .venv/npm --silent --no-audit --no-fund reveal.js@5
+	@touch $@
+
+$(COURSE): $(READY)
+	@echo "Installing otter-grader into .venv (once)"
+	@$(BIN)/python -m pip install -q --no-compile -e '.[course]'
 	@touch $@
