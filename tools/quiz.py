@@ -108,6 +108,8 @@ def wrong_answers(q):
             yield f"an answer about the other answers: {t!r}"
         if not t or "\n" in t or set(t) & set("`*$"):
             yield f"an answer is one line of plain text, not {t!r}"
+        if "->" in t + answers[texts.index(t)]["feedback"]:
+            yield f"an arrow makes a pair for Moodle: {t!r}"
     good, bad = ([len(t) for i, t in enumerate(texts) if (i in right(q)) == r]
                  for r in (True, False))
     if q["kind"] == "choice" and good[0] > LONGER * max(bad) + 4:
