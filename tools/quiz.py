@@ -316,13 +316,10 @@ def chosen(which, questions):
 
 
 def form(q):
-    "A question as ipywidgets: its box, with `.ask()` -> the answer that is given."
+    "The answers of a question as ipywidgets: a box with a button that judges what is chosen."
     import ipywidgets as w
-    from IPython.display import Markdown, display
 
-    stem, told = w.Output(), w.HTML()
-    with stem:
-        display(Markdown(f"**{q['id']}** (level {q['level']})\n\n{q['stem']}"))
+    told = w.HTML()
     wide = dict(layout=w.Layout(width="auto"), style=dict(description_width="0"))
     if q["kind"] == "choice":
         field = w.RadioButtons(options=[(a["text"], i) for i, a in enumerate(q["answers"])],
@@ -344,8 +341,8 @@ def form(q):
             f"<br><i>{q['notebook']}, {q['heading']}</i>" if good is False else "")
 
     button.on_click(check)
-    box = w.VBox([stem, *fields, button, told], layout=w.Layout(margin="0 0 24px 0"))
-    box.ask, box.told, box.fields, box.button = ask, told, fields, button
+    box = w.VBox([*fields, button, told], layout=w.Layout(margin="0 0 24px 0"))
+    box.told, box.fields, box.button = told, fields, button
     return box
 
 
@@ -361,10 +358,10 @@ def number(text):
 
 def show(*which, folder=ROOT / "course" / "quiz"):
     "Show questions in a notebook, by names of notebooks (04_metrics) or questions (04-ties)."
-    from IPython.display import display
+    from IPython.display import Markdown, display
 
     for q in chosen(which, load(folder)):
-        display(form(q))
+        display(Markdown(f"**{q['id']}** (level {q['level']})\n\n{q['stem']}"), form(q))
 
 
 # ---- the command ------------------------------------------------------------------------
