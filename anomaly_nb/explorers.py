@@ -14,6 +14,7 @@ from textwrap import fill
 import ipywidgets as widgets
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Circle, Rectangle
 from scipy.ndimage import gaussian_filter
@@ -66,11 +67,12 @@ class Explorer(widgets.HBox):
 
     def _repr_mimebundle_(self, **kwargs):
         "The widget, and for pages without a kernel its figure with the sentence below."
-        fig, png = self.figure(), io.BytesIO()
-        fig.text(.5, -.02, fill(self.said, int(13 * self._inches[0])), ha="center", va="top", fontsize=9)
-        FigureCanvasAgg(fig).print_figure(png, bbox_inches="tight")
+        fig = self.figure()
+        fig.text(.5, -.02, fill(self.said, int(13 * self._inches[0])), ha="center", va="top",
+                 fontsize=9)
+        with rc_context({"savefig.bbox": "tight"}): png = fig._repr_png_()
         return super()._repr_mimebundle_(**kwargs) | {
-            "text/plain": self.said, "image/png": base64.b64encode(png.getvalue()).decode()}
+            "text/plain": self.said, "image/png": base64.b64encode(png).decode()}
 
     def _moved(self, change=None):
         if self._held: return
