@@ -732,6 +732,13 @@ def upwards(module, number, other, others_number):
         return f"a model imports from {', '.join(FOUNDATIONS)} and the appendices only"
 
 
+def check_quiz(project):
+    """Keys, headings and answers of the course's questions hold, and the Moodle file is current."""
+    if (project.root / "course" / "quiz").exists():
+        import quiz
+        yield from quiz.wrong(project.root)
+
+
 def check_length(project):
     """An exported module that does not draw is short enough to be read."""
     for path in exported_files(project):
@@ -809,7 +816,7 @@ def check_sync(project):
 
 
 CHECKS = (check_settings, check_directives, check_nav, check_addresses, check_links,
-          check_outputs, check_readme, check_map, check_imports, check_length, check_clean,
+          check_outputs, check_readme, check_map, check_quiz, check_imports, check_length, check_clean,
           check_sync, check_lint, check_types)
 
 
@@ -1216,7 +1223,10 @@ def main(argv=None):
             case "save":
                 save(project, args.names)
             case "oldest":
-                say(project.settings["requirements"].replace(">=", "==").replace(" ", "\n"))
+                floors = {r.split(">=")[0]: r for key in ("requirements", "dev_requirements")
+                          for r in project.settings[key].split() if ">=" in r}  # tests need more
+                say("\n".join(floors[r.split(">=")[0]].replace(">=", "==")
+                              for r in project.settings["requirements"].split()))
             case "export":
                 export(project)
     except Problem as e:

@@ -366,6 +366,16 @@ def show(*which, folder=ROOT / "course" / "quiz"):
 
 # ---- the command ------------------------------------------------------------------------
 
+def wrong(root):
+    """What is wrong with questions, course/quiz.gift and texts of the project `root`."""
+    course, books = root / "course", {p.stem: p for p in sorted((root / "nbs").glob("*.ipynb"))}
+    questions, target = load(course / "quiz"), course / "quiz.gift"
+    found = [*problems(questions, books), *wrong_texts(course, questions)]
+    if not target.exists() or target.read_text(encoding="utf-8") != gift(questions):
+        found.append("quiz.gift is not what course/quiz gives: python tools/quiz.py gift")
+    return found
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -380,16 +390,15 @@ def main(argv=None):
             print(f"{name:24} {n:3}  " + ", ".join(f"{v} {k}" for k, v in kinds.items()))
         print(f"{'all':24} {len(questions):3}")
         return 0
-    books = {p.stem: p for p in sorted((args.root / "nbs").glob("*.ipynb"))}
-    found = list(problems(questions, books))
-    if args.what == "gift" and not found:
+    if args.what == "gift":
+        books = {p.stem: p for p in sorted((args.root / "nbs").glob("*.ipynb"))}
+        if found := list(problems(questions, books)):
+            print("\n".join(found))
+            return 1
         target.write_text(gift(questions), encoding="utf-8")
         print(f"{target}: {len(questions)} questions")
         return 0
-    if args.what == "check":
-        found += wrong_texts(course, questions)
-        if not target.exists() or target.read_text(encoding="utf-8") != gift(questions):
-            found.append("quiz.gift is not what course/quiz gives: python tools/quiz.py gift")
+    found = wrong(args.root)
     print("\n".join(found) or f"{len(questions)} questions, all right")
     return int(bool(found))
 
