@@ -71,7 +71,8 @@ class Explorer(widgets.HBox):
         fig.text(.5, -.02, fill(self.said, int(13 * self._inches[0])), ha="center", va="top",
                  fontsize=9)
         with rc_context({"savefig.bbox": "tight"}): png = fig._repr_png_()
-        return super()._repr_mimebundle_(**kwargs) | {
+        live = getattr(super(), "_repr_mimebundle_", dict)(**kwargs)     # not in ipywidgets 7
+        return live | {
             "text/plain": self.said, "image/png": base64.b64encode(png).decode()}
 
     def _moved(self, change=None):
