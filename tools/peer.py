@@ -156,7 +156,7 @@ def predict(model, data, pictures):
         batch = theirs.collate_fn([theirs[i] for i in order[at:at + BATCH]])
         out = inner(model.pre_processor.transform(batch.image))
         scores.append(out.pred_score.flatten())
-        if out.anomaly_map is not None: maps.append(out.anomaly_map[:, 0])
+        if out.anomaly_map is not None: maps.append(out.anomaly_map.squeeze(1))
     taken = time.perf_counter() - start
     masks = torch.stack([item.mask for item in pictures]) if maps else None
     return Predictions(torch.cat(scores).clone(), torch.cat(maps).clone() if maps else None,
