@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import EllipseCollection
 from matplotlib.patches import Circle, Rectangle
 from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
@@ -78,7 +79,7 @@ class Explorer(widgets.HBox):
     def _moved(self, change=None):
         if self._held: return
         png = io.BytesIO()
-        FigureCanvasAgg(self.figure()).print_png(png)
+        FigureCanvasAgg(self.figure()).print_png(png, pil_kwargs=dict(compress_level=1))
         self.image.value, self.text.value = png.getvalue(), self.said
 
     def _listen(self):
@@ -109,7 +110,8 @@ def operating_point(scores, targets, parts=10_000):
         fig.subplots_adjust(.06, .17, .98, .92, .2)
         bins = np.linspace(scores.min(), scores.max(), 30)
         for t, colour in (0, NORMAL), (1, ANOMALOUS):
-            left.hist(scores[targets == t], bins, color=colour, alpha=.6, density=True)
+            left.hist(scores[targets == t], bins, color=colour, alpha=.6, density=True,
+                      histtype="stepfilled")
         left.axvline(threshold, color="k")
         left.set(xlabel="score", yticks=[], title="blue: normal, orange: anomalous")
         fpr, tpr = ((scores[targets == t] >= threshold).mean() for t in (0, 1))
@@ -251,7 +253,9 @@ def coreset_picks(seed=0):
         fig.subplots_adjust(.02, .02, .98, .98)
         ax.plot(*points.T, ".", color="0.6", ms=3)
         ax.plot(*points[kept].T, "o", color=ANOMALOUS, ms=5)
-        for p in points[kept]: ax.add_patch(Circle(p, radius, alpha=.05, color=NORMAL))
+        ax.add_collection(EllipseCollection([2 * radius], [2 * radius], [0], units="xy",
+                                            offsets=points[kept], transOffset=ax.transData,
+                                            alpha=.05, color=NORMAL))
         ax.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), xticks=[], yticks=[], aspect="equal")
         return f"{picks} of {len(points)} kept, {how}: no point is farther than {radius:.2f} from them."
 
@@ -363,7 +367,7 @@ def holdout_luck(draws=4000, seed=0):
         real = 100 * rng.beta(n + 1 - rank, rank, draws)   # of any continuous scores
         ax = fig.subplots()
         fig.subplots_adjust(.05, .2, .98, .95)
-        ax.hist(real, np.linspace(0, max(25, 3 * rate), 50), color=NORMAL)
+        ax.hist(real, np.linspace(0, max(25, 3 * rate), 50), color=NORMAL, histtype="stepfilled")
         ax.axvline(rate, color="k")
         ax.set(xlabel="false alarms, % of new normal parts", yticks=[])
         low, high = np.quantile(real, [.025, .975])
@@ -390,7 +394,8 @@ def flow_steps(steps=8, seed=0):
         here = (1 - share) * grid + share * end
         left, right = fig.subplots(1, 2)
         fig.subplots_adjust(.03, .17, .98, .9, .1)
-        left.hist(moved(x), np.linspace(-4, 4, 60), density=True, color=NORMAL, alpha=.7)
+        left.hist(moved(x), np.linspace(-4, 4, 60), density=True, color=NORMAL, alpha=.7,
+                  histtype="stepfilled")
         left.plot(grid, norm.pdf(grid), color="k", lw=1)
         left.set(title=f"after {step} of {steps} steps", yticks=[])
         stretch = np.gradient(here, grid)
@@ -416,7 +421,7 @@ def own_folder(detector, data, most=60):
         i = int(order[rank])
         ax, right = fig.subplots(1, 2)
         fig.subplots_adjust(.04, .17, .98, .9, .1)
-        ax.hist(pred.scores.numpy(), 20, color="0.6")
+        ax.hist(pred.scores.numpy(), 20, color="0.6", histtype="stepfilled")
         ax.axvline(threshold, color="k"); ax.axvline(float(pred.scores[i]), color=ANOMALOUS)
         ax.set(xlabel="score", yticks=[])
         right.imshow(overlay(pictures[i].image, pred.maps[i], *scale))
