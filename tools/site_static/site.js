@@ -10,3 +10,8 @@ document.addEventListener("DOMContentLoaded", () => {
     toggle.setAttribute("aria-label", "Pages of " + (link ? link.textContent.trim() : "this part"));
   }
 });
+
+// What folds has a title of its own; the theme's label for all of them hides it from readers.
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll('summary[aria-label="Toggle hidden content"]').forEach(s => s.removeAttribute("aria-label"));
+});
