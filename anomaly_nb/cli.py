@@ -138,7 +138,7 @@ def room():
                                      + ("" if writes else ", which cannot be written"))
 
 # %% ../nbs/45_cli.ipynb #dd1069e2
-PASS_MS = 20.                                # a pass of the bundled backbone, two cores of ours
+PASS_MS = 30.                                # a pass of the bundled backbone, two idle cores
 
 def works():
     "Draw pictures, fit a detector, measure it, and time the backbone."

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """The rows of the final notebook: all eight models and the baseline on MVTec AD.
 
-    python tools/mvtec_rows.py DATA --weights FILE --out anomaly_nb/results/mvtec.csv
+    python tools/mvtec_rows.py DATA --weights FILE --out anomaly_nb/results/mvtec_v1.csv
 
 DATA holds the categories, FILE the ResNet-18's weights (left out: timm's tv_in1k). The settings
 are those of the published tables where there are presets of them, and our defaults beside.

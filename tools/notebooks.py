@@ -44,7 +44,7 @@ from pathlib import Path
 import figures
 import stubs
 
-MAX_BYTES = 500 * 1024  # of a notebook file: larger ones are slow to load and to review
+MAX_BYTES = 500_000  # of a notebook file: larger ones are slow to load and to review
 MAX_LINES = 440  # of an exported module, which is read as a chapter of code ...
 DRAWING = ("drawing", "scenes", "viz")  # ... except where it draws: long and simple
 FOUNDATIONS = ("data", "features", "detector", "training")  # what a model may import
@@ -647,7 +647,7 @@ def oversize(path):
     if size > MAX_BYTES:
         size = len(without_marks(read(path)).encode())
     if size > MAX_BYTES:
-        return (f"{size // 1024} KB, more than {MAX_BYTES // 1024}; store fewer or smaller "
+        return (f"{size // 1000} KB, more than {MAX_BYTES // 1000}; store fewer or smaller "
                 "figures")
 
 

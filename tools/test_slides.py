@@ -18,7 +18,6 @@ chromium; CHROMIUM in the environment names another one.
 import argparse
 import copy
 import io
-import os
 import sys
 import tempfile
 import time
@@ -26,13 +25,11 @@ from pathlib import Path
 
 import notebooks as tool
 import slide_marks
+from browser import chromium
 from PIL import Image
 from playwright.sync_api import TimeoutError as Late
-from playwright.sync_api import sync_playwright
 from slides import MATHJAX
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 SIZE, SMALL = (1280, 720), (960, 700)
 LEAST, MOST = 12, 25  # slides of a deck
 TEXT, CELL, CODE = 20, 17, 15  # pixels of letters, in text, in tables, in code and results
@@ -214,9 +211,6 @@ def main(argv=None):
     parser.add_argument("--pictures", type=Path, default=Path("out/slides_pictures"))
     parser.add_argument("--only", nargs="*", metavar="NB", help="starts of names (default: all)")
     args = parser.parse_args(argv)
-    if not Path(CHROMIUM).exists():
-        print(f"{CHROMIUM} is missing: apt-get install -y chromium, or CHROMIUM=/path/to/it")
-        return 2
     paths, start, total = sorted(args.out.resolve().glob("*.html")), time.time(), 0
     if args.only:
         paths = [p for p in paths if p.stem.startswith(tuple(args.only))]
@@ -227,8 +221,7 @@ def main(argv=None):
     project = tool.Project(Path(__file__).resolve().parent.parent)
     found = list(ruled(project))
     print("\n".join(found) or "marks: all right")
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         missed = overlooked(browser, args.out)
         print("\n".join(missed) or "faults on purpose: all found", flush=True)
         found += missed
@@ -243,7 +236,6 @@ def main(argv=None):
                 problems.append(f"{path.stem}: {n} slides, not {LEAST} to {MOST}")
             print("\n".join(problems) or f"{path.stem}: {n} slides", flush=True)
             found += problems
-        browser.close()
     print(f"{len(paths)} decks, {total} slides in {time.time() - start:.0f} s: "
           + (f"{len(found)} problems" if found else "all right"))
     return int(bool(found))
