@@ -134,10 +134,10 @@ def compare(model, data, n, seed):
           f"same place, {len(set(found[0]) & set(found[1])):,} in both")
 
 
-def fit(model, data, epochs, folder):
+def fit(model, data, epochs, folder, device):
     "Train `model` by the library's engine, which looks at no test picture; seconds."
     trainer = dict(max_epochs=epochs) if epochs else {}
-    engine = Engine(default_root_dir=folder, accelerator="cpu", limit_val_batches=0,
+    engine = Engine(default_root_dir=folder, accelerator=device, limit_val_batches=0,
                     enable_progress_bar=False, enable_model_summary=False, **trainer)
     start = time.perf_counter()
     engine.fit(model, datamodule=data)
@@ -145,8 +145,9 @@ def fit(model, data, epochs, folder):
 
 
 @torch.inference_mode()
-def predict(model, data, pictures):
+def predict(model, data, pictures, device):
     "Raw `Predictions` for our `pictures`, read by the library; seconds."
+    model.to(device)
     data.setup("test")
     theirs, inner = data.test_data, model.model.eval()
     place = {str(p): i for i, p in enumerate(theirs.samples.image_path)}
@@ -154,9 +155,9 @@ def predict(model, data, pictures):
     start, scores, maps = time.perf_counter(), [], []
     for at in range(0, len(order), BATCH):
         batch = theirs.collate_fn([theirs[i] for i in order[at:at + BATCH]])
-        out = inner(model.pre_processor.transform(batch.image))
-        scores.append(out.pred_score.flatten())
-        if out.anomaly_map is not None: maps.append(out.anomaly_map.squeeze(1))
+        out = inner(model.pre_processor.transform(batch.image.to(device)))
+        scores.append(out.pred_score.flatten().cpu())
+        if out.anomaly_map is not None: maps.append(out.anomaly_map.squeeze(1).cpu())
     taken = time.perf_counter() - start
     masks = torch.stack([item.mask for item in pictures]) if maps else None
     return Predictions(torch.cat(scores).clone(), torch.cat(maps).clone() if maps else None,
@@ -189,15 +190,15 @@ def run(a, tensors, category, name, size, arguments, seed, done):
     choose = KCenterGreedy.select_coreset_idxs if a.coreset == "own" else in_blocks
     with tempfile.TemporaryDirectory() as folder, \
             mock.patch.object(KCenterGreedy, "select_coreset_idxs", choose):
-        fitted = fit(model, data, epochs, folder)
+        fitted = fit(model, data, epochs, folder, a.device)
     if net is not None and (changed := differing(net, tensors)):
         raise FileError(f"the fit has changed the backbone: {', '.join(changed[:5])}")
-    pred, taken = predict(model, data, MVTec(a.data, category, size).test)
+    pred, taken = predict(model, data, MVTec(a.data, category, size).test, a.device)
     row |= {k: v for k, v in pred.metrics().items() if k in benchmark.COLUMNS}
     row |= benchmark._packed(pred) | dict(
         image_auroc_by_defect=json.dumps({k: round(v, 4) for k, v in pred.by_defect().items()}),
         epochs=f"{epochs}/{EPOCHS[name]}" if epochs else "", threads=torch.get_num_threads(),
-        device="cpu", status="ok")
+        device=torch.cuda.get_device_name() if a.device == "cuda" else "cpu", status="ok")
     if a.costs:
         row |= dict(fit_seconds=fitted, predict_ms_per_image=taken / len(pred) * 1e3)
     print(f"{category} {name} {size} seed {seed}: {fitted:.0f} + {taken:.0f} s", flush=True)
@@ -217,6 +218,7 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, help="of the trained models; default: its configs'")
     parser.add_argument("--coreset", choices=["own", "blocks"], default="blocks")
     parser.add_argument("--compare", type=int, metavar="N")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--costs", action="store_true", help="nothing else runs here")
     a = parser.parse_args(argv)
     warnings.filterwarnings("ignore", module="lightning")
