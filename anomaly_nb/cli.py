@@ -11,7 +11,8 @@ import argparse, importlib, os, shutil, sys, tempfile, time, warnings
 from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 
-from .commands import (MODELS, add_commands, add_model, bars, command, settings)
+from .commands import (MODELS, add_commands, add_model, bars, command, result_rows,
+                                 settings)
 
 # %% ../nbs/45_cli.ipynb #ab3b7178
 def data_make(a):
@@ -73,13 +74,10 @@ def _failures(frame):
 
 # %% ../nbs/45_cli.ipynb #7a078cd0
 def table(a):
-    "Set results beside the published MVTec AD tables."
-    import pandas as pd
-    from anomaly_nb import benchmark, files, published
-    results = [benchmark.Results(f) for f in a.results]
-    for r in results:
-        if not r.path.is_file(): raise files.FileError(f"{r.path} does not exist")
-    both = published.compare(pd.concat([r.frame() for r in results], ignore_index=True))
+    "Set results beside the published MVTec AD tables, with a verdict on each."
+    from anomaly_nb import files, published
+    rows = result_rows(a.results)
+    both = published.compare(rows)
     measured = both[(both.run != "") & both.model.isin(MODELS)]
     if a.model == "measured" and measured.empty:
         raise files.ArgumentError("none of the rows is of one of the eight models; "
@@ -90,6 +88,8 @@ def table(a):
     for m in names:
         print({"text": f"\n{m}", "markdown": f"\n## {m}\n", "html": f"<h2>{m}</h2>"}[a.format])
         print(written(published.table(both, m)))
+        print({"html": f"<p>{said}</p>"}.get(a.format, f"\n{said}")
+              if (said := published.sentence(rows, m)) else "")
 
 def demo(a):
     "Draw the synthetic set, benchmark every model on it, leave a table and a page."

@@ -6,8 +6,8 @@
 __all__ = ['MODELS', 'NO_MAPS', 'settings', 'framing', 'opened', 'labelled', 'pixels', 'corners', 'add_sources',
            'about_threshold', 'new_folder', 'may_write', 'bars', 'train', 'new_detector', 'possible_rate',
            'look_at_odd', 'left_out', 'add_model', 'add_train', 'command', 'evaluation', 'evaluate', 'known_detector',
-           'compare', 'add_detector', 'add_measuring', 'calibrate', 'add_calibrate', 'predict', 'watch', 'add_answers',
-           'report', 'export', 'add_writing', 'add_commands']
+           'compare', 'result_rows', 'rank', 'add_detector', 'add_measuring', 'calibrate', 'add_calibrate', 'predict',
+           'watch', 'add_answers', 'report', 'export', 'add_writing', 'add_commands']
 
 # %% ../nbs/44_commands.ipynb #949c2922
 import inspect, json, os, sys
@@ -264,13 +264,42 @@ def known_detector(a, path=None):
     return detector.load(path or a.detector, a.device)
 
 def compare(a):
-    "Compare two saved detectors on the same labelled pictures, with paired intervals."
-    from anomaly_nb import over_time
-    one, two = (known_detector(a, f) for f in (a.detector, a.other))
+    """Compare two saved detectors on the same labelled pictures, or all runs in a result
+    file of benchmark (.csv), with paired intervals."""
+    from anomaly_nb import files, over_time
+    given = [a.detector, *([a.other] if a.other else [])]
+    if a.detector.endswith(".csv"): return rank(given)
+    if len(given) < 2: raise files.ArgumentError("give two detectors, or a result file (.csv)")
+    one, two = (known_detector(a, f) for f in given)
     failed = []
     p, q = (d.predict(labelled(a, d), progress=bars(a), failed=failed) for d in (one, two))
     print(over_time.compare(p, q).round(4).to_string())
     return left_out(failed)
+
+# %% ../nbs/44_commands.ipynb #93237608
+def result_rows(paths):
+    "The finished rows of result files of benchmark, as one DataFrame."
+    import pandas as pd
+    from anomaly_nb import benchmark, files
+    results = [benchmark.Results(p) for p in paths]
+    for r in results:
+        if not r.path.is_file(): raise files.FileError(f"{r.path} does not exist")
+    rows = pd.concat([r.frame() for r in results], ignore_index=True)
+    return rows[rows.status == "ok"]
+
+def rank(paths):
+    "The runs in result files, best first, with those that cannot be told apart."
+    import numpy as np
+    from anomaly_nb import benchmark, files, over_time, published
+    for category, rows in result_rows(paths).groupby("category", sort=False):
+        if rows.data_hash.nunique() > 1:
+            raise files.ArgumentError(f"the rows of {category} are of different pictures")
+        scores = {}
+        for run, name in published.runs(rows):
+            seeds = [benchmark.picture_scores(r) for r in run.to_dict("records")]
+            scores[f"{run.model.iloc[0]} {name}"] = np.stack([s.score for s in seeds])
+        print(f"\n{category}")
+        print(over_time.ranking(scores, seeds[0].target.to_numpy()).round(3).to_string())
 
 # %% ../nbs/44_commands.ipynb #7af37eb8
 def add_detector(subs, name, run, sources=False):
@@ -285,7 +314,7 @@ def add_detector(subs, name, run, sources=False):
 def add_measuring(subs):
     "Add evaluate and compare."
     add_detector(subs, "evaluate", evaluate, sources=True)
-    add_detector(subs, "compare", compare, sources=True).add_argument("other")
+    add_detector(subs, "compare", compare, sources=True).add_argument("other", nargs="?")
 
 # %% ../nbs/44_commands.ipynb #58aadf6a
 def calibrate(a):

@@ -1,0 +1,142 @@
+#!/usr/bin/env python
+"""Time and memory of all eight models and of another library's, in one run.
+
+    peer/bin/python tools/costs.py DATA --weights FILE --out anomaly_nb/results/costs.csv
+
+Runs in the environment of `tools/peer.py`, whose code makes the other library's models, on a
+machine that does nothing else. From a category of MVTec AD in the folder DATA it takes 32
+pictures to learn from and 32 to judge. In each of `--rounds` rounds, after one that warms up
+and does not count, the models take turns, ours and theirs next to each other: a fit, which is
+one epoch for those that learn by gradient steps, and a prediction, reading included; then the
+bare pass of the backbone, the floor. The peak of memory is that of a process of its own that
+fits and predicts once. One row of the file is one fit and one prediction.
+"""
+import argparse
+import csv
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import peer
+import torch
+from anomalib.data import MVTecAD
+from lightning import seed_everything
+from safetensors.torch import load_file
+
+from anomaly_nb import models
+from anomaly_nb.data import MVTec
+from anomaly_nb.features import Features
+
+SIZE = dict(patchcore=224)                   # of its table; all others 256
+OWN = {name: dict(epochs=1) for name in peer.EPOCHS}
+OWN["ganomaly"] |= dict(size=256, batch_size=32)
+LAYERS = dict(dfkde=["layer4"], dfm=["layer3"], patchcore=["layer2", "layer3"],
+              cflow=["layer2", "layer3", "layer4"])      # all others layers 1 to 3
+COLUMNS = ["library", "model", "round", "fit_seconds", "predict_ms_per_image",
+           "pass_ms_per_image", "peak_memory_mb", "threads", "version"]
+
+
+def small(source, folder, category, n=32):
+    "A copy of a category with `n` pictures to learn from and about `n` to judge."
+    for part in "train/good", "test/good", "test/*", "ground_truth/*":
+        for kind in sorted(Path(source, category).glob(part)):
+            made = Path(folder, category, kind.relative_to(Path(source, category)))
+            if made.exists(): continue
+            made.mkdir(parents=True)
+            for p in sorted(kind.iterdir())[:n if "train" in part else n // 4]:
+                shutil.copy(p, made)
+    return folder
+
+
+def ours(name, a):
+    "(seconds of a fit, ms a picture of a prediction) with our detector."
+    axes = {} if name == "ganomaly" else dict(backbone="resnet18", weights=a.weights)
+    data = MVTec(a.small, a.category, SIZE.get(name, 256))
+    det = models.by_name(name)(**axes, **OWN.get(name, {}), seed=0)
+    start = time.perf_counter()
+    det.fit(data.train, device="cpu", progress=False)
+    fitted = time.perf_counter()
+    det.predict(data.test, progress=False)
+    return fitted - start, 1e3 * (time.perf_counter() - fitted) / len(data.test)
+
+
+def theirs(name, a):
+    "The same with the other library's; `peer.predict` leaves out reading our own masks."
+    seed_everything(0, verbose=False)
+    model = peer.build(name, SIZE.get(name, 256), {})
+    if (net := peer.backbone(model)) is not None: peer.put_in(net, a.tensors)
+    data = MVTecAD(a.small, a.category, peer.BATCH, peer.BATCH, num_workers=0)
+    with tempfile.TemporaryDirectory() as folder:
+        fitted = peer.fit(model, data, 1 if name in peer.EPOCHS else 0, folder, "cpu")
+    test = MVTec(a.small, a.category, SIZE.get(name, 256)).test
+    return fitted, 1e3 * peer.predict(model, data, test, "cpu")[1] / len(test)
+
+
+def floor(name, a):
+    "ms a picture of the backbone's bare pass with the model's layers; None without one."
+    if name == "ganomaly": return None
+    size = SIZE.get(name, 256)
+    net = Features("resnet18", LAYERS.get(name, ["layer1", "layer2", "layer3"]), a.weights)
+    x = torch.rand(peer.BATCH, 3, size, size)
+    start = time.perf_counter()
+    with torch.inference_mode(): net(x)
+    return 1e3 * (time.perf_counter() - start) / len(x)
+
+
+LIBRARIES = dict(ours=ours, anomalib=theirs)
+
+
+def alone(library, name, a):
+    "Peak MB of a process that fits and predicts once."
+    command = [sys.executable, "-W", "ignore", __file__, a.small, "--weights", a.weights,
+               "--category", a.category, "--alone", library, name]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode: raise RuntimeError(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--out")
+    parser.add_argument("--category", default="transistor")
+    parser.add_argument("--only", nargs="+", metavar="MODEL", choices=list(models.MODELS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--alone", nargs=2, metavar=("LIBRARY", "MODEL"), help=argparse.SUPPRESS)
+    a = parser.parse_args(argv)
+    warnings.filterwarnings("ignore", module="lightning")
+    a.tensors = {k: v.float() if v.is_floating_point() else v
+                 for k, v in load_file(a.weights).items()}
+    if a.alone:
+        a.small = a.data
+        LIBRARIES[a.alone[0]](a.alone[1], a)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return
+    with tempfile.TemporaryDirectory() as folder, open(a.out, "w", newline="") as out:
+        a.small = small(a.data, folder, a.category)
+        write = csv.DictWriter(out, COLUMNS)
+        write.writeheader()
+        for name in a.only or models.MODELS:
+            peaks = {library: alone(library, name, a) for library in LIBRARIES}
+            for turn in range(-1, a.rounds):
+                for library, run in LIBRARIES.items():
+                    fit, predict = run(name, a)
+                    row = dict(library=library, model=name, round=turn, fit_seconds=fit,
+                               predict_ms_per_image=predict, pass_ms_per_image=floor(name, a),
+                               peak_memory_mb=peaks[library], threads=torch.get_num_threads(),
+                               version=peer.version({"ours": "anomaly_nb"}.get(library, library)))
+                    print(*row.values(), flush=True)
+                    if turn >= 0: write.writerow(row)
+            out.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
