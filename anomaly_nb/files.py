@@ -35,7 +35,7 @@ class NotFitted(AnomalyError, RuntimeError):
 # %% ../nbs/91_files.ipynb #afef09fc
 def plural(n, noun):
     "`n` things by their noun, which takes an s: \"1 picture\", \"2 pictures\"."
-    return f"{n} {noun}" + "s" * (n != 1)
+    return f"{n} {noun}" + ("" if n == 1 else "s")
 
 # %% ../nbs/91_files.ipynb #f80b8de0
 def bar(iterable, total, desc, show=True):
