@@ -104,7 +104,7 @@ class Framing:
         if self.box is not None: put("box", _checked_box(self.box))
         if isinstance(self.region, (str, os.PathLike)): put("region", read_mask(self.region))
         if self.region is None: return
-        put("region", torch.from_numpy(np.array(self.region, bool)))
+        put("region", torch.from_numpy(np.array(np.asarray(self.region), bool)))
         if self.region.ndim != 2 or not self.region.any():
             raise DataError(f"region: {tuple(self.region.shape)} with {self.region.sum()} "
                             "white pixels. Give (height, width), white where to look.")
