@@ -24,8 +24,8 @@ from . import models
 from .data import DataError, MVTec
 from .engines import ProcessFailed, dask, local
 from .features import find_weights
-from .files import (ArgumentError, FileError, Rows, bar, pick_device, release,
-                              write_whole)
+from .files import (ArgumentError, FileError, Rows, bar, pick_device, plural,
+                              release, write_whole)
 from .synthetic import CATEGORIES, write
 from .testing import seconds
 from .viz import save_png, show_images, show_maps
@@ -257,7 +257,7 @@ def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None):
             for lock in claims.values(): release(lock)
     keys = [store.key(row) for row in store.rows()]
     if left := len(set(wanted) - set(keys)):
-        warnings.warn(f"{left} jobs are left to another run that writes to {store.path}",
+        warnings.warn(f"{plural(left, 'job')} left to another run that writes to {store.path}",
                       stacklevel=2)
     return store.frame()[[k in wanted for k in keys]].reset_index(drop=True)
 

@@ -61,7 +61,7 @@ def rehearse(jobs, out):
     todo, keys = plan(jobs, out)
     above = next(p for p in Path(out).expanduser().absolute().parents if p.exists())
     free = shutil.disk_usage(above).free / 1e9
-    print(f"{len(keys)} jobs, {len(keys) - len(todo)} of them done; data and weights are there; "
+    print(f"jobs: {len(keys)}, done: {len(keys) - len(todo)}; data and weights are there; "
           f"{free:.0f} GB free in {above}")
     return 0
 
@@ -172,7 +172,7 @@ def doctor(a):
             print(marks[False], f"{look.__name__}: {type(e).__name__}: {e}")
             bad += 1
     print("This machine can run the course." if not bad else
-          f"{bad} things are in the way; mend what says NO.")
+          f"In the way: {bad}; mend what says NO.")
     return int(bad > 0)
 
 # %% ../nbs/45_cli.ipynb #75e1ed18

@@ -162,7 +162,7 @@ def train(a):
         checkpoint.unlink(missing_ok=True)
     finally: files.release(lock)
     if not a.quiet:
-        print(f"{out}: {a.model} on {len(learned)} pictures, {about_threshold(det)}")
+        print(f"{out}: {a.model} on {files.plural(len(learned), 'picture')}, {about_threshold(det)}")
         if a.bad: print(evaluation(det.predict(data.test, progress=bars(a), failed=failed)))
     return left_out([*failed, *damaged])
 
@@ -237,7 +237,7 @@ MODELS = ("dfkde", "dfm", "padim", "patchcore", "stfpm", "reverse_distillation",
 def evaluation(p):
     "What labelled `Predictions` amount to, as text: metrics, counts at the threshold."
     m, bad = p.metrics(), p.targets == 1
-    lines = [f"{int((~bad).sum())} normal and {int(bad.sum())} anomalous pictures: image AUROC "
+    lines = [f"pictures: {int((~bad).sum())} normal and {int(bad.sum())} anomalous; image AUROC "
              f"{m['image_auroc']:.3f}, 95 % interval {m['image_auroc_low']:.3f} to "
              f"{m['image_auroc_high']:.3f}; AUPR {m['image_aupr']:.3f}"]
     if "pixel_auroc" in m:
@@ -341,7 +341,7 @@ def add_calibrate(subs):
 # %% ../nbs/44_commands.ipynb #ea7f9c9c
 def predict(a):
     "Score pictures: tables of scores and regions, and a heat map a picture."
-    from anomaly_nb import data, serving
+    from anomaly_nb import data, files, serving
     det = known_detector(a)
     if a.threshold is not None: det.set_threshold(threshold=a.threshold)
     pictures = data.pictures_from(a.paths, det.framing)
@@ -351,7 +351,7 @@ def predict(a):
         answers.write_json()
         failed = [(r["path"], r["error"]) for r in answers.scores.rows() if r["error"]]
     if not a.quiet:
-        print(f"{Path(a.out)/'scores.csv'}: {len(pictures) - len(failed)} pictures, "
+        print(f"{Path(a.out)/'scores.csv'}: {files.plural(len(pictures) - len(failed), 'picture')}, "
               f"{about_threshold(det)}")
         if det.pixel_threshold is None and not a.no_maps: print(NO_MAPS)
     return left_out(failed)

@@ -23,6 +23,7 @@ import torch
 from fastcore.basics import patch
 from torch.utils.data import Dataset
 
+from .files import plural
 from .maps import Framing, framing_from, tile_places
 from .reading import (IMAGE_SUFFIXES, DataError, ahead, file_sha256, is_seen,
                                 list_folder, list_pictures, nfc, noting, read_image,
@@ -139,7 +140,7 @@ def batches(self: Pictures, batch_size=32, order=None, threads=2, failed=None):
     every = range(len(self))
     try: order = every if order is None else [every[i] for i in order]
     except IndexError:
-        raise DataError(f"order: an index lies outside the {len(every)} pictures here. "
+        raise DataError("order: an index is that of no picture here. "
                         f"Give indices from 0 to {len(every) - 1}.") from None
     return self._batches(order, batch_size, threads, failed)
 
@@ -256,7 +257,7 @@ def split_records(records, shares, seed, contents=_contents) -> list:
         part = next((p for p, size in zip(parts, sizes) if len(p) < size), rest)
         part += copies.pop(keys[i], [])
     if rest: return [[records[i] for i in sorted(part)] for part in (*parts, rest)]
-    raise DataError(f"{asked} of {n} normal pictures leaves none for training. Give a "
+    raise DataError(f"{asked} of {plural(n, 'normal picture')} leaves none for training. Give a "
                     "smaller share or more pictures. Copies of a picture count as one.")
 
 # %% ../nbs/01_data.ipynb #20cbbc25

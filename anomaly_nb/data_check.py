@@ -14,7 +14,7 @@ import pandas as pd
 
 from .data import Record, find_root, mask_of
 from .layouts import Layout, Parts, find_layout, find_name
-from .files import bar
+from .files import bar, plural
 from .reading import (ahead, file_sha256, is_picture, is_seen, list_folder,
                                 noting, printable, read_image)
 
@@ -31,9 +31,9 @@ class Report:
             for r in rows.itertuples():
                 parts.setdefault(r.split, []).append(f"{r.pictures} {r.defect}")
             text = "; ".join(f"{split}: {', '.join(p)}" for split, p in parts.items())
-            lines.append(f"{name}  {text}; {rows.masks.sum()} masks")
+            lines.append(f"{name}  {text}; {plural(rows.masks.sum(), 'mask')}")
         n = len(self.problems)
-        lines.append("no problems" if n == 0 else f"{n} problem{'s' * (n > 1)}:")
+        lines.append("no problems" if n == 0 else plural(n, 'problem') + ":")
         return printable("\n".join(lines + [f"- {p}" for p in self.problems]))
 
 # %% ../nbs/38_data_check.ipynb #63c57646
@@ -65,8 +65,9 @@ def _inspect(r: Record) -> tuple:
         for path in r.mask_paths:
             with noting(problems):
                 if mask_of(replace(r, mask_path=path), size).any(): continue
-                problems.append(f"{path}: an empty mask, all black. Draw the defect, or "
-                                f"move {r.path} to the normal test pictures.")
+                way = ("delete this mask" if len(r.mask_paths) > 1 else
+                       f"move {r.path} to the normal test pictures")
+                problems.append(f"{path}: an empty mask, all black. Draw the defect, or {way}.")
     return size, digest, problems
 
 # %% ../nbs/38_data_check.ipynb #2ad8c5c9

@@ -105,8 +105,8 @@ def fit(self: Detector, data, batch_size=32, device="auto", progress=True,
     pictures, device = pictures_from(data, size, "train"), pick_device(device)
     if not len(pictures): raise DataError("no pictures to fit on; give data.train")
     if pictures.labelled and pictures.targets.any():
-        raise DataError(f"{pictures.targets.sum()} of the {len(pictures)} training pictures "
-                        "are anomalous; a detector learns from normal ones: data.train")
+        raise DataError(f"training pictures that are anomalous: {pictures.targets.sum()} "
+                        f"of {len(pictures)}; a detector learns from normal ones: data.train")
     parts = pictures if tile is None else Tiles(pictures, height_width(tile), overlap)
     self._refuse_framing(pictures.framing)
     self.progress = progress
@@ -312,7 +312,7 @@ def calibrate(self: Detector, normals, fpr=0.05, batch_size=32, progress=True, a
     normals, scores, quantiles = pictures_from(normals, self.framing, "holdout"), [], []
     if normals.labelled and normals.targets.any():
         raise DataError("calibrate on normal pictures only, as in data.holdout; "
-                        f"{normals.targets.sum()} of these are anomalous")
+                        f"anomalous among these: {normals.targets.sum()}")
     conformal_threshold(range(len(normals)), fpr)    # are there enough?
     for p in self.predict_batches(normals, batch_size, progress=progress):
         scores += p.scores.tolist()

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .data import (DataError, Masks, MVTec, Record, Splits, find_category,
                              find_root, good_records, mvtec_names, mvtec_test,
                              split_records)
-from .files import bar
+from .files import bar, plural
 from .reading import (IMAGE_SUFFIXES, ahead, is_seen, list_folder,
                                 list_pictures, nfc, noting, printable, read_mask, same_bytes,
                                 telling)
@@ -204,8 +204,8 @@ def pairs_in(folder: Path, ending: str) -> list[tuple]:
     masks = {p.stem: p for p in files if p.stem.endswith(ending)}
     pictures = [p for p in files if p.stem not in masks]
     if alone := [p for p in pictures if p.stem + ending not in masks]:
-        warnings.warn(printable(f"{folder}: {len(alone)} pictures have no mask and so no "
-                                f"label; they are left out, {alone[0].name} for one."),
+        warnings.warn(printable(f"{folder}: {plural(len(alone), 'picture')} without a mask, and "
+                                f"so without a label, left out: {alone[0].name} for one."),
                       stacklevel=2)
     return [(p, masks[p.stem + ending]) for p in pictures if p.stem + ending in masks]
 

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RESIZES', 'GREY', 'upsample_blur_matrix', 'smooth_map', 'cosine', 'principal_components', 'Framing', 'framing_from',
-           'tile_places', 'tile_weights', 'join_tiles', 'scored_in_tiles', 'Region', 'regions', 'refuse_nan']
+           'tile_places', 'tile_weights', 'join_tiles', 'scored_in_tiles', 'Region', 'regions', 'heat_scale',
+           'refuse_nan']
 
 # %% ../nbs/93_maps.ipynb #96fcaca1
 import base64, io, os
@@ -103,7 +104,7 @@ class Framing:
         if self.box is not None: put("box", _checked_box(self.box))
         if isinstance(self.region, (str, os.PathLike)): put("region", read_mask(self.region))
         if self.region is None: return
-        put("region", torch.from_numpy(np.array(self.region, bool)))
+        put("region", torch.from_numpy(np.array(np.asarray(self.region), bool)))
         if self.region.ndim != 2 or not self.region.any():
             raise DataError(f"region: {tuple(self.region.shape)} with {self.region.sum()} "
                             "white pixels. Give (height, width), white where to look.")
@@ -283,6 +284,18 @@ def region_back(self: Framing, region, h, w):
     top, left, bottom, right = (move(at, k % 2) for k, at in enumerate(region[:4]))
     return region._replace(top=top, left=left, bottom=bottom, right=right,
                            area=round(region.area * step[0] * step[1]))
+
+# %% ../nbs/93_maps.ipynb #f9ceeb11
+def heat_scale(detector):
+    """(low, high) of the colours of maps, the pixel threshold in the middle; low is what a
+    tenth of a normal map exceeds. `ArgumentError` before `calibrate`, and without maps."""
+    limit, facts = detector.pixel_threshold, detector.calibration or {}
+    if limit is None:
+        raise ArgumentError("heat is anchored on the pixel threshold: calibrate a detector "
+                            "that has maps, or set_threshold(pixel_threshold=...)")
+    usual = [q[-1] for q in facts.get("quantiles", ())]
+    low = min(float(np.median(usual)), limit) if usual else 0.0
+    return low, max(2 * limit - low, low + 1e-12)
 
 # %% ../nbs/93_maps.ipynb #000315f6
 def refuse_nan(tensors, paths=None):

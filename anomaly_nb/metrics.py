@@ -19,7 +19,7 @@ from scipy import ndimage
 from scipy.stats import beta
 
 from .data import DataError
-from .files import ArgumentError
+from .files import ArgumentError, plural
 from .maps import Framing, Region, regions
 
 # %% ../nbs/04_metrics.ipynb #9d16748d
@@ -270,7 +270,7 @@ def _rank(n, fpr):
         raise ArgumentError(f"fpr must be between 0 and 1, not {fpr}")
     rank = math.ceil((n + 1) * (1 - fpr) - 1e-9)     # 20 * 0.95 is not exactly 19
     if rank > n:
-        raise ArgumentError(f"{n} normal pictures cannot show a false-alarm rate of {fpr}: "
+        raise ArgumentError(f"{plural(n, 'normal picture')} cannot show a false-alarm rate of {fpr}: "
                          f"the smallest is 1/{n + 1} = {1 / (n + 1):.3g}; hold out more")
     return rank
 

@@ -19,7 +19,7 @@ from scipy.stats import ks_2samp
 
 from .data import DataError, Tiles, pictures_from
 from .detector import observations
-from .files import ArgumentError, bar
+from .files import ArgumentError, bar, plural
 from .metrics import as_array, auroc, paired_interval
 from .models.padim import Moments, PaDiM, inverted_covariances
 from .models.patchcore import PatchCore, flat
@@ -126,14 +126,14 @@ def _facts(det, pictures):
     "What is to be written down about `pictures`; `DataError` where they cannot be added."
     if not len(pictures): raise DataError("no pictures to add")
     if pictures.labelled and pictures.targets.any():
-        raise DataError(f"{pictures.targets.sum()} of the {len(pictures)} pictures to add "
-                        "are anomalous; a detector learns from normal ones")
+        raise DataError(f"pictures to add that are anomalous: {pictures.targets.sum()} of "
+                        f"{len(pictures)}; a detector learns from normal ones")
     facts = dict(n=len(pictures), fingerprint=pictures.fingerprint(),
                  date=datetime.now(UTC).isoformat(timespec="seconds"))
     for old in [det.data_summary, *det.data_summary.get("added", [])]:
         if old.get("fingerprint") == facts["fingerprint"]:           # none in old files
-            raise DataError(f"these {len(pictures)} pictures are in the detector already, "
-                            f"since {old['date']}; they would count twice")
+            raise DataError(f"{plural(len(pictures), 'picture')} in the detector already, since "
+                            f"{old['date']}: what is added again would count twice")
     return facts
 
 # %% ../nbs/37_over_time.ipynb #fd7227ef

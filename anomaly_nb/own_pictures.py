@@ -105,9 +105,9 @@ def _bad(sources, masks, mask_name):
         raise DataError(f"{masks}: no mask in it belongs to a bad picture. For "
                         f"{records[0].path} one would be called {without[0].path.stem}.png; "
                         "give mask_name='{name}_gt' for another ending.")
-    warnings.warn(printable(f"{masks}: {len(without)} of {len(records)} bad pictures have "
-                            f"no mask, {without[0].path.name} for one; pixel metrics leave "
-                            "them out"), stacklevel=3)
+    warnings.warn(printable(f"{masks}: no mask for {len(without)} of {len(records)} bad "
+                            f"pictures, {without[0].path.name} for one; pixel metrics leave "
+                            "these out"), stacklevel=3)
     return records
 
 def _record(picture, root, several, drawn):

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from .files import AnomalyError
+from .files import AnomalyError, plural
 
 # %% ../nbs/92_reading.ipynb #e747ad5a
 def printable(text: str) -> str:
@@ -325,7 +325,7 @@ def list_pictures(folder: Path, deep=False, above=()) -> list[Path]:
     found = [f for f in files if is_picture(f)]
     if other := [f for f in files if is_seen(f) and f.suffix.lower() in _NOT_READ]:
         warnings.warn(printable(
-            f"{folder}: {len(other)} files are passed over, {other[0].name} for one. Of "
+            f"{folder}: {plural(len(other), 'file')} passed over, {other[0].name} for one. Of "
             f"pictures, {' '.join(IMAGE_SUFFIXES)} are read; convert the others to PNG."),
             stacklevel=2)
     if deep:

@@ -20,9 +20,9 @@ from PIL import Image
 from scipy.stats import betabinom, binomtest
 
 from .data import DataError, Pictures, pictures_from
-from .files import ArgumentError, FileError, replacing
-from .maps import regions
-from .marking import heat_scale, heated, marked
+from .files import ArgumentError, FileError, plural, replacing
+from .maps import heat_scale, regions
+from .marking import heated, marked
 from .metrics import Predictions, _rank, auroc, auroc_interval, realised_rate
 from .reading import printable, resize_image
 
@@ -66,10 +66,10 @@ def promise(detector):
         return "No threshold is set, so no picture is called normal or anomalous."
     if fpr is None:
         reach = sum(s >= detector.threshold for s in facts.get("scores", ()))
-        held = f" Of the {n} normal pictures held out, {reach} reach it." if n else ""
+        held = f" At or above it: {reach} of {plural(n, 'held-out normal picture')}." if n else ""
         return "A threshold was set by hand: no rate of false alarms is promised." + held
     low, high = map(_percent, realised_rate(n, fpr))
-    return (f"The threshold comes from {n} normal pictures that were held out, and asks "
+    return (f"The threshold comes from {plural(n, 'held-out normal picture')} and asks "
             f"for at most {_percent(fpr)} false alarms. In 95 of 100 such calibrations the "
             f"rate lies between {low} and {high}.")
 
@@ -111,7 +111,7 @@ def histogram(rows, threshold=None):
 def _bars(name, scores, edges, threshold, line):
     "A row of the histogram: what it shows in words, and the bars as SVG."
     counts, _ = np.histogram(scores.clip(edges[0], edges[-1]), edges)
-    words = f"{name}: {len(scores)} pictures, {scores.min():.4g} to {scores.max():.4g}"
+    words = f"{name}: {plural(len(scores), 'picture')}, {scores.min():.4g} to {scores.max():.4g}"
     if threshold is not None:
         words += f", {int((scores >= threshold).sum())} at or above the threshold"
     x, bars = np.linspace(0, 100, len(edges)), []
@@ -200,7 +200,7 @@ def card(i, name, pred, shown, found):
     """HTML of picture `i` of `pred`: its `name`, what is `shown` (see `views`), and the
     regions `found`, a list of `Region`s in its pixels."""
     words, kind = _words(pred, i)
-    alts = [f"Picture {name}", f"{name} with heat; {len(found)} regions outlined"]
+    alts = [f"Picture {name}", f"{name} with heat; {plural(len(found), 'region')} outlined"]
     images = "".join(f'<img src="{data_uri(x)}" alt="{text(alt)}" width="{x.shape[2]}" '
                      f'height="{x.shape[1]}">' for x, alt in zip(shown, alts))
     rows = [[k + 1, r.top, r.left, f"{r.bottom - r.top} × {r.right - r.left}", r.area,
@@ -276,16 +276,16 @@ def verdict(pred, facts=None):
     """The result in one or two sentences; `facts`: the detector's `calibration`."""
     N, facts = len(pred), facts or {}
     if pred.threshold is None:
-        return (f"{N} pictures, scores from {pred.scores.min():.4g} to "
+        return (f"{plural(N, 'picture')}, scores from {pred.scores.min():.4g} to "
                 f"{pred.scores.max():.4g}.")
     k, fpr = int(pred.is_anomalous.sum()), facts.get("fpr")
-    said = (f"{k} of {N} pictures {'is' if k == 1 else 'are'} called anomalous "
+    said = (f"{k} of {plural(N, 'picture')} {'is' if k == 1 else 'are'} called anomalous "
             f"(score {pred.threshold:.4g} or more).")
     if pred.targets is not None:
         bad, called = pred.targets == 1, pred.is_anomalous
         found, false = int((bad & called).sum()), int((~bad & called).sum())
-        return said + (f" {found} of {int(bad.sum())} anomalous ones are found; false alarms"
-                       f" among {int((~bad).sum())} normal ones: {false}.")
+        return said + (f" Defects found: {found} of {int(bad.sum())}; false alarms: {false} of "
+                       f"{int((~bad).sum())} normal ones.")
     if fpr is None: return said
     low, high = alarms_if_normal(facts["n"], fpr, N)
     return said + f" If all were normal, {low} to {high} would be, in 95 of 100 cases."
@@ -298,7 +298,7 @@ def _first_pass(det, pictures, progress):
     scores, lost = [p.scores for p in parts], {name for name, _ in failed}
     if not scores:
         why = f"; the first: {failed[0][1]}" if failed else ""
-        raise DataError(f"none of {len(plain)} pictures could be read{why}")
+        raise DataError(f"of {plural(len(plain), 'picture')} none could be read{why}")
     read = plain.subset(i for i, r in enumerate(plain.records)
                         if (r.path or r.name) not in lost)
     if len(read) != sum(map(len, scores)):
@@ -407,7 +407,7 @@ def _page(det, data, pred, where, failed, sections):
     links = " · ".join(f'<a href="#{name}">{t}</a>' for t, name in at.items())
     parts = [f'<section id="{at[t]}"><h2>{t}</h2>{body}</section>' for t, body in every
              if t in at]
-    what = _named(data) or f"{len(pred)} pictures"
+    what = _named(data) or plural(len(pred), "picture")
     return PAGE.substitute(
         title=text(f"{type(det).__name__} on {what}"), now=now, promise=text(promise(det)),
         verdict=text(verdict(pred, det.calibration)), links=links, sections="\n".join(parts))

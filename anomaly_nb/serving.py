@@ -18,8 +18,8 @@ from watchdog.observers import Observer
 from .data import Pictures, Record, find_root
 from .detector import Detector
 from .files import FileError, Rows, tensors_sha256, write_whole
-from .maps import Region
-from .marking import heat_scale, heated, marked
+from .maps import Region, heat_scale
+from .marking import heated, marked
 from .metrics import Predictions
 from .reading import is_picture, list_pictures, read_image
 from .viz import save_png

@@ -22,7 +22,7 @@ from scipy import ndimage
 from . import drawing, objects
 from .arguments import Count, recorded
 from .data import DataError, MVTec, list_pictures
-from .files import ArgumentError, bar
+from .files import ArgumentError, bar, plural
 
 # %% ../nbs/02_synthetic.ipynb #b784515a
 def streams(*name):
@@ -171,8 +171,8 @@ def finished(folder: Path, want: dict) -> bool:
     there = {p.relative_to(folder).as_posix() for p in list_pictures(folder, deep=True)
              if p.stat().st_size}
     if strange := sorted(there - expected):
-        raise DataError(f"{folder}: {strange[0]} is not of the drawn set ({len(strange)} "
-                        "such files). Move it away, or choose another folder.")
+        raise DataError(f"{folder}: {strange[0]} is not of the drawn set "
+                        f"({plural(len(strange), 'such file')}). Move it away, or choose another folder.")
     if missing := sorted(expected - there):
         raise DataError(f"{folder}: holds {len(there)} of {len(expected)} files; "
                         f"{missing[0]} is missing. {other}, or delete this one.")

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from .data import DataError
 from .detector import Detector, observations
 from .features import seeded
-from .files import (AnomalyError, ArgumentError, FileError, bar, read_header,
-                              write_tensors)
+from .files import (AnomalyError, ArgumentError, FileError, bar, plural,
+                              read_header, write_tensors)
 
 # %% ../nbs/07_training.ipynb #ed6ae49b
 class TrainedDetector(Detector):
@@ -179,7 +179,7 @@ def _parts(self: TrainedDetector, pictures):
     "Indices of the pictures to train on and of those held out, drawn by the seed."
     n, held = len(pictures), round(self.validation * len(pictures))
     if self.validation and not 0 < held < n:
-        raise DataError(f"{n} training pictures are too few to hold out "
+        raise DataError(f"{plural(n, 'training picture')}: too few to hold out "
                         f"{self.validation:.0%} of them; give more, or validation=0")
     dice = torch.Generator().manual_seed(self.seed)
     held, train = torch.randperm(n, generator=dice).tensor_split([held])
@@ -232,7 +232,7 @@ def _resume(self: TrainedDetector, path, run):
         raise FileError(f"{path} is of another training: {'; '.join(differs)}; "
                         "name another file, or remove it to start over")
     if len(header["history"]) > self.epochs:
-        raise FileError(f"{path} has done {len(header['history'])} epochs, more "
+        raise FileError(f"{path} has done {plural(len(header['history']), 'epoch')}, more "
                         f"than the {self.epochs} asked for; name another file")
     self.history = header["history"]
     self._restore_training(path)

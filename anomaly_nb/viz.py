@@ -22,7 +22,7 @@ from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Patch, 
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
-from .files import ArgumentError
+from .files import ArgumentError, plural
 from .metrics import as_array, aupr, auroc, f1_floor, f1_max
 from .reading import printable
 from .synthetic import Synthetic
@@ -108,7 +108,8 @@ def overlay(image, amap, vmin, vmax, alpha=0.5, cmap=MAP_COLOURS) -> np.ndarray:
 def _titles(titles, n: int) -> list[str]:
     "`n` strings, a $ as itself; `ArgumentError` if there are titles, but not `n`"
     if titles is None: return [""] * n
-    if len(titles) != n: raise ArgumentError(f"{len(titles)} titles for {n} pictures")
+    if len(titles) != n:
+        raise ArgumentError(f"{plural(len(titles), 'title')} for {plural(n, 'picture')}")
     return [_text(t) for t in titles]
 
 def _text(name) -> str:
@@ -213,7 +214,7 @@ def plot_scores(scores, targets, threshold=None, defects=None):
     kinds = np.array(["anomalous" if b else "normal" for b in bad]
                      if defects is None else [_text(d) for d in defects])
     if len(kinds) != len(bad):
-        raise ArgumentError(f"{len(kinds)} defects, {len(bad)} scores")
+        raise ArgumentError(f"{plural(len(kinds), 'defect')}, {plural(len(bad), 'score')}")
     if threshold is not None and np.isnan(threshold := float(threshold)):
         raise ArgumentError("the threshold is NaN")
     names = sorted(set(kinds), key=lambda k: (bad[kinds == k].any(), k))

@@ -11,7 +11,7 @@ at a time (`--jobs 1`, the default). `--dry` lists the jobs and runs none.
 import argparse
 import sys
 
-from anomaly_nb import benchmark, models
+from anomaly_nb import benchmark, cli, models
 
 CURVE = 25, 50, 100                     # shorter trainings of Reverse Distillation
 
@@ -69,10 +69,7 @@ def main(argv=None):
         return 0
     frame = benchmark.run(todo, a.out, workers=a.jobs)
     print(benchmark.summary(frame).drop(columns=["weights"]).round(3).to_string())
-    failed = frame[frame.status != "ok"]
-    for r in failed.itertuples():
-        print(r.category, r.model, r.error)
-    return int(len(failed) > 0)
+    return cli._failures(frame)
 
 
 if __name__ == "__main__":
