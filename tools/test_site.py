@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Is the site whole, and readable in a real browser without network?
 
-    python tools/test_site.py OUT [--pictures FOLDER]
+    python tools/test_site.py OUT [--pictures FOLDER] [--only NAME ...] [--examine NAME ...]
 
 OUT is what tools/site.py wrote. Its files are parsed for links that lead nowhere. Then
 Chromium opens every page from the disk (file:, no server; the search works there, too) with
 the network off, at 1400 and at 390 pixels: no request that fails or leaves the disk, no
 console error, no page that scrolls sideways, no formula that is not set, no picture without
-a text. A sample is opened light and dark, examined by axe-core, and shown in FOLDER.
+a text. A sample (`--examine`: those, and all of them without a name) is opened light and dark
+at both widths, examined by axe-core, and shown in FOLDER.
 
 Needs the extra `site` of settings.ini, axe-core (`make site` installs both) and a Chromium
 (Debian: /usr/bin/chromium; another one: CHROMIUM=path).
@@ -44,7 +45,8 @@ FACTS = """async () => {
     unset: all('.math').filter(e => !e.querySelector('mjx-container'))
         .map(e => e.textContent.slice(0, 60)),
     wrong: all('mjx-merror, [data-mjx-error]').map(e => e.textContent.slice(0, 60)),
-    heads: all('h1').filter(e => e.offsetParent).length, images: all('.cell_output img').length, title: document.title,
+    heads: all('h1').filter(e => e.offsetParent).length,
+    images: all('.cell_output img').length,
   } }"""
 
 WIDTH = """() => {
@@ -106,7 +108,6 @@ def opened(browser, wrong, size=DESK, scheme="light"):
     context = browser.new_context(viewport=dict(width=size[0], height=size[1]), offline=True,
                                   color_scheme=scheme)
     page = context.new_page()
-
     page.set_default_timeout(PATIENCE)
     page.on("request", lambda r: r.url.startswith(LOCAL) or wrong.append(f"asks for {r.url}"))
     page.on("requestfailed", lambda r: wrong.append(f"failed: {r.url[:120]}"))
@@ -134,7 +135,8 @@ def looked_at(page, path, wrong):
 def examined(page, axe):
     """The serious and critical findings of axe-core on the open page."""
     page.add_script_tag(path=axe)
-    found = page.evaluate("() => axe.run({exclude: ['mjx-container']}, {preload: false, resultTypes: ['violations']})")
+    found = page.evaluate(
+        "() => axe.run(document, {preload: false, resultTypes: ['violations']})")
     return [f"axe: {v['impact']} {v['id']}: {len(v['nodes'])} x {v['nodes'][0]['html'][:120]} "
             f"{v['nodes'][0]['failureSummary'].splitlines()[1].strip()[:160]}"
             for v in found["violations"] if v["impact"] in ("serious", "critical")]
@@ -142,6 +144,8 @@ def examined(page, axe):
 
 def search(browser, out, pictures):
     """What is wrong with a search for "coreset", from the front page's button."""
+    from playwright.sync_api import TimeoutError as Late
+
     wrong = []
     page = opened(browser, wrong)
     page.goto((out / "index.html").as_uri())
@@ -151,12 +155,11 @@ def search(browser, out, pictures):
     page.keyboard.press("Enter")
     try:
         page.wait_for_selector("#search-results li a")
-        page.wait_for_timeout(1000)
-        hits = page.eval_on_selector_all("#search-results li a",
-                                         "all => all.map(e => e.getAttribute('href'))")
-    except Exception as e:
-        hits = []
+        page.wait_for_timeout(1000)  # hits come one by one
+    except Late as e:
         wrong.append(str(e))
+    hits = page.eval_on_selector_all("#search-results li a",
+                                     "all => all.map(e => e.getAttribute('href'))")
     page.screenshot(path=pictures / "search.png")
     print(f"search: {len(hits)} hits, first {hits[:3]}")
     wrong += ["13_patchcore is not found"] * (not any("13_patchcore" in h for h in hits))
@@ -170,18 +173,25 @@ def main(argv=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--pictures", type=Path, default=Path("out/site_pictures"))
-    parser.add_argument("--only", nargs="*", help="names of pages (default: all)")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="pages (default: all)")
+    parser.add_argument("--examine", nargs="*", metavar="NAME", default=SAMPLE,
+                        help="pages for axe-core; all of them without a name")
+    parser.add_argument("--npm", type=Path, help="the folder of node_modules (.venv/npm)")
     args = parser.parse_args(argv)
     project, out = tool.Project(Path(__file__).resolve().parent.parent), args.out.resolve()
-    start, axe = time.time(), project.root / ".venv" / "npm" / AXE
+    start, axe = time.time(), (args.npm or project.root / ".venv" / "npm") / AXE
     args.pictures.mkdir(parents=True, exist_ok=True)
     found, links = dead_links(out, project)
     paths = sorted(p for p in out.rglob("*.html") if "_static" not in p.parts
                    and p.relative_to(out).parts[0] != "slides")
-    sample = [out / f"{name}.html" for name in SAMPLE]
+    sample = [out / f"{name}.html" for name in args.examine] or paths
     if args.only is not None:
         paths = [p for p in paths if p.stem in args.only]
         sample = [p for p in sample if p.stem in args.only]
+    lacking = [p for p in [axe, *sample] if not p.exists()]
+    if lacking or not paths:
+        print(f"missing: {', '.join(map(str, lacking)) or 'pages'}; run: make site")
+        return 2
     images = 0
     with chromium() as browser:
         wrong = []
@@ -194,6 +204,7 @@ def main(argv=None):
             found += [f"{path.relative_to(out)}: {w}" for w in wrong]
         page.context.close()
         for path in sample:
+            name = path.relative_to(out).with_suffix("").as_posix()
             for size in (DESK, PHONE):
                 for scheme in ("light", "dark"):
                     wrong = []
@@ -202,10 +213,10 @@ def main(argv=None):
                     page.evaluate(FACTS)
                     wrong += examined(page, axe)
                     page.screenshot(full_page=True, path=args.pictures
-                                    / f"{path.stem}_{size[0]}_{scheme}.png")
+                                    / f"{name.replace('/', '_')}_{size[0]}_{scheme}.png")
                     page.context.close()
-                    found += [f"{path.relative_to(out)}, {size[0]}, {scheme}: {w}"
-                              for w in wrong]
+                    found += [f"{name}, {size[0]}, {scheme}: {w}" for w in wrong]
+            print(f"{name}: examined, {time.time() - start:.0f} s", flush=True)
         found += search(browser, out, args.pictures)
     print("\n".join(found))
     print(f"{len(paths)} pages, {links} links, {images} figures in {time.time() - start:.0f} s: "
