@@ -7,8 +7,9 @@ OUT is what tools/site.py wrote. Its files are parsed for links that lead nowher
 Chromium opens every page from the disk (file:, no server; the search works there, too) with
 the network off, at 1400 and at 390 pixels: no request that fails or leaves the disk, no
 console error, no page that scrolls sideways, no formula that is not set, no picture without
-a text. A sample (`--examine`: those, and all of them without a name) is opened light and dark
-at both widths, examined by axe-core, and shown in FOLDER.
+a text. A sample (`--examine`: those pages, and all of them without a name) is opened light and
+dark at both widths, examined by axe-core, and shown in FOLDER. First of all a page with every
+fault is shown, and each must be found.
 
 Needs the extra `site` of settings.ini, axe-core (`make site` installs both) and a Chromium
 (Debian: /usr/bin/chromium; another one: CHROMIUM=path).
@@ -17,6 +18,7 @@ import argparse
 import posixpath
 import re
 import sys
+import tempfile
 import time
 import urllib.parse
 from html.parser import HTMLParser
@@ -56,6 +58,21 @@ WIDTH = """() => {
   const who = wide <= 0 ? [] : [...document.querySelectorAll('body *')].filter(
       e => e.getBoundingClientRect().right > innerWidth + 1 && !boxed(e)).slice(0, 3);
   return {wide, who: who.map(e => e.outerHTML.slice(0, 90))} }"""
+
+FAULTY = {  # what is put into a page with formulas, and the word by which its fault is told
+    "none.png": '<img src="none.png" alt="x">',
+    "unset": '<span class="math"></span>',
+    "wrong": '<span class="math">\\(\\frac{1}\\)</span>',
+    "too wide": '<p style="width: 3000px">wide</p>',
+    "2 h1": "<h1>Another title</h1>",
+    "error on purpose": "<script>throw Error('error on purpose')</script>",
+    "asks for": '<img src="http://localhost/none.png" alt="x">',
+    "color-contrast": '<p style="color: #bbb; background: #fff">faint</p>',
+    "noalt": '<img src="_static/file.png">',
+    "image-alt": '<img src="_static/plus.png">',
+    "button-name": "<button></button>",
+    "none.html: no such file": '<a href="none.html">a link</a>',
+    "#nowhere: no such place": '<a href="#nowhere">a link</a>'}
 
 
 class Page(HTMLParser):
@@ -142,6 +159,22 @@ def examined(page, axe):
             for v in found["violations"] if v["impact"] in ("serious", "critical")]
 
 
+def overlooked(browser, out, project, axe):
+    """The faults of FAULTY that are not found on a page that has them all."""
+    text = (out / "90_notation.html").read_text(encoding="utf-8")
+    text = text.replace("</article>", "\n".join(FAULTY.values()) + "</article>")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "_static").symlink_to(out / "_static")
+        path = Path(folder, "faulty.html")
+        path.write_text(text, encoding="utf-8")
+        page = opened(browser, wrong := [])
+        looked_at(page, path, wrong)
+        wrong += examined(page, axe) + dead_links(Path(folder), project)[0]
+        page.context.close()
+    return [f"a fault on purpose is not found: {key}" for key in FAULTY
+            if not any(key in w for w in wrong)]
+
+
 def search(browser, out, pictures):
     """What is wrong with a search for "coreset", from the front page's button."""
     from playwright.sync_api import TimeoutError as Late
@@ -194,6 +227,9 @@ def main(argv=None):
         return 2
     images = 0
     with chromium() as browser:
+        missed = overlooked(browser, out, project, axe)
+        print("\n".join(missed) or "faults on purpose: all found", flush=True)
+        found += missed
         wrong = []
         page = opened(browser, wrong)
         for i, path in enumerate(paths):
