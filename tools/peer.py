@@ -14,14 +14,15 @@ defaults of its classes. What is not its own:
   normalised and clipped; the metrics are ours, over our order of the test pictures, so the
   scores of a row pair with those of a row of `tools/mvtec_rows.py` picture by picture.
 - Nothing looks at the test pictures during a training: no early stopping, no choice of an
-  epoch. `--epochs` is how long the trained models train; no class of the library says it.
+  epoch. No class of the library says how long to train: `--epochs` does, or the numbers of its
+  example configurations, EPOCHS.
 - With `--coreset blocks`, the default, PatchCore's greedy choice is made by
   `neighbours.greedy_coreset`, with the library's projection and first point: the same points
   in minutes instead of hours. `--coreset own` takes the library's loop; `--compare N` counts
   for N points how many choices the two have in common, and ends.
 
 `config` of a row is in the library's words. Costs are noted with `--costs` only: give it where
-nothing else runs. A killed run goes on with the next row.
+nothing else runs. A run that was killed, started again, goes on with the rows that are missing.
 """
 import argparse
 import json
@@ -119,7 +120,7 @@ def in_blocks(sampler):
 
 
 def compare(model, data, n, seed):
-    "How many of the choices among n patches of `data` the library's loop and ours share."
+    "Print how many choices among n patches of `data` the library's loop and ours share."
     with torch.inference_mode():
         model.model.train()
         batch = next(iter(data.train_dataloader()))
@@ -135,7 +136,7 @@ def compare(model, data, n, seed):
 
 
 def fit(model, data, epochs, folder, device):
-    "Train `model` by the library's engine, which looks at no test picture; seconds."
+    "Train `model` by the library's engine, which looks at no test picture; the seconds it took."
     trainer = dict(max_epochs=epochs) if epochs else {}
     engine = Engine(default_root_dir=folder, accelerator=device, limit_val_batches=0,
                     enable_progress_bar=False, enable_model_summary=False, **trainer)
@@ -146,7 +147,7 @@ def fit(model, data, epochs, folder, device):
 
 @torch.inference_mode()
 def predict(model, data, pictures, device):
-    "Raw `Predictions` for our `pictures`, read by the library; seconds."
+    "Raw `Predictions` for our `pictures`, read by the library, and the seconds that it took."
     model.to(device)
     data.setup("test")
     theirs, inner = data.test_data, model.model.eval()
@@ -165,11 +166,16 @@ def predict(model, data, pictures, device):
                        pictures.defects), taken
 
 
+def epochs_of(a, name):
+    "How long the model `name` trains; 0 for one that is not trained."
+    return (a.epochs or EPOCHS[name]) if name in EPOCHS else 0
+
+
 def identity(a, category, name, size, seed, model):
     "The columns of a row that are known before the model is fitted; `config` as JSON."
     config = {k: getattr(v, "value", v) for k, v in model.hparams.items() if k != "pre_trained"}
     config |= dict(train_batch_size=BATCH, eval_batch_size=BATCH)
-    if name in EPOCHS: config |= dict(max_epochs=a.epochs or EPOCHS[name])
+    if name in EPOCHS: config |= dict(max_epochs=epochs_of(a, name))
     if name == "patchcore": config |= dict(coreset=a.coreset)
     job = benchmark.Job(a.data, category, name, "resnet18", a.weights, size, seed,
                         OURS.get(name, {}))
@@ -186,7 +192,7 @@ def run(a, tensors, category, name, size, arguments, seed, done):
     net = backbone(model)
     if net is not None: put_in(net, tensors)
     data = MVTecAD(a.data, category, BATCH, BATCH, num_workers=0)
-    epochs = (a.epochs or EPOCHS[name]) if name in EPOCHS else 0
+    epochs = epochs_of(a, name)
     choose = KCenterGreedy.select_coreset_idxs if a.coreset == "own" else in_blocks
     with tempfile.TemporaryDirectory() as folder, \
             mock.patch.object(KCenterGreedy, "select_coreset_idxs", choose):
@@ -206,6 +212,7 @@ def run(a, tensors, category, name, size, arguments, seed, done):
 
 
 def main(argv=None):
+    "The command line; returns the exit status."
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
@@ -230,7 +237,8 @@ def main(argv=None):
         put_in(backbone(model), tensors)
         data = MVTecAD(a.data, a.category[0], BATCH, BATCH, num_workers=0)
         data.setup()
-        return compare(model, data, a.compare, a.seeds[0])
+        compare(model, data, a.compare, a.seeds[0])
+        return 0
     store = benchmark.Results(a.out)
     store.start()
     for seed in a.seeds:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The course as a folder of pages that are read without network: `make site`.
 
-    python tools/site.py OUT [--slides FOLDER]
+    python tools/site.py OUT [--slides FOLDER] [--npm FOLDER]
 
 Every notebook with its stored outputs, the solutions, and the public names of the package
 with their docstrings. Nothing is executed and nothing in the checkout is changed: notebooks
@@ -30,6 +30,7 @@ from pathlib import Path
 
 import notebooks as tool
 
+HERE = Path(__file__).resolve().parent.parent
 PARTS = [("First hour", 0), ("Foundations", 1), ("Methods", 10), ("In use", 30),
          ("Work", 40), ("Appendices", 90)]  # name, number of its first notebook
 MATHJAX = "node_modules/mathjax/es5/tex-svg-full.js"  # all of TeX in one file
@@ -394,10 +395,12 @@ def main(argv=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="OUT", help="a folder, written anew")
     parser.add_argument("--slides", type=Path, default=Path("out/slides"))
-    parser.add_argument("--root", default=Path(__file__).resolve().parent.parent)
+    parser.add_argument("--root", default=HERE)
+    parser.add_argument("--npm", type=Path, default=HERE / ".venv" / "npm",
+                        help="the folder of node_modules (.venv/npm)")
     args = parser.parse_args(argv)
     project, start, out = tool.Project(args.root), time.time(), args.out.resolve()
-    mathjax = Path(__file__).resolve().parent.parent / ".venv" / "npm" / MATHJAX
+    mathjax = args.npm / MATHJAX
     if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():
         print(f"{out} holds something else; name another folder")
         return 2

@@ -3,8 +3,9 @@
 The main path ends at the headings of `slide_text.OFF`. On it every section gives *units*: a
 text, or what a code cell shows with the text before and after it, or a short definition.
 Figures are worth most, then tables, printed results, code, text; the first unit of a section
-is worth more. Of all units the best are taken until the slides are MOST, at least those that
-are worth GOOD, and more until there are FEW.
+is worth more. The units that are worth GOOD are taken, best first: more until there are FEW
+slides, fewer if there are more than MOST. Where all of them are less than LEAST, texts and their
+code become two slides.
 
 A mark that was set by hand is kept: the rules note beside each mark what they said
 (`slideshow.rule`), and where the two differ somebody decided otherwise.
@@ -59,7 +60,7 @@ def kind_of(cell):
 
 
 def main_path(cells):
-    """[(number of its section, or None off the path)] of every cell."""
+    """The number of its section, or None off the path, of every cell."""
     found, section, on = [], 0, True
     for cell in cells:
         heads = [h for h, _ in slide_text.pieces(tool.source(cell)) if h] \
@@ -93,7 +94,7 @@ def units(cells):
     found, used = [], set()
     intro = introduction(cells)
 
-    def text(i):
+    def free_text(i):
         return 0 < i < len(cells) and i != intro and i not in used \
             and cells[i]["cell_type"] == "markdown"
 
@@ -104,8 +105,8 @@ def units(cells):
         while kind in ("figure", "data") and before > 0 and prepares(cells[before], kinds[before]):
             passed.append(before)
             before -= 1
-        far = passed and not (text(before) and begins_with_heading(cells[before]))
-        if not text(before) or sections[before] is None or far or used & set(passed):
+        far = passed and not (free_text(before) and begins_with_heading(cells[before]))
+        if not free_text(before) or sections[before] is None or far or used & set(passed):
             return Unit(worth(cells[i], kind), sections[i], [i])
         used.update(passed)
         return Unit(worth(cells[i], kind), sections[i], [before, i])
@@ -118,14 +119,14 @@ def units(cells):
             while after < len(cells) and kinds[after] in ("tests", None):
                 after += 1
             leads = after + 1 < len(cells) and kinds[after + 1] not in ("text", "tests", None)
-            if kind in ("figure", "data", "printed") and text(after) and not leads \
+            if kind in ("figure", "data", "printed") and free_text(after) and not leads \
                     and not has_heading(cells[after]) \
                     and not tool.source(cells[after]).rstrip().endswith(":"):
                 unit.cells.append(after)
             used.update(unit.cells)
             found.append(unit)
     for i, cell in enumerate(cells):
-        if text(i) and sections[i] is not None:
+        if free_text(i) and sections[i] is not None:
             kind = "section" if has_heading(cell) else "text"
             found.append(Unit(worth(cell, kind), sections[i], [i]))
     found.sort(key=lambda unit: unit.cells[0])
@@ -224,7 +225,8 @@ def proposed(nb):
 
 
 def by_hand(cell):
-    """Was this cell's mark set by hand? Then it differs from what the rules noted."""
+    """Was this cell's mark set by hand? Then it differs from what the rules noted, or they
+    have noted nothing."""
     slideshow = cell["metadata"].get("slideshow", {})
     mark = slideshow.get("slide_type", "-")
     return "rule" in slideshow and mark != slideshow["rule"] or \

@@ -20,13 +20,13 @@ TEXT, TITLE, BESIDE = 520, 420, 170  # letters of a page of text, a title, besid
 CODE, OPENING, SMALL = 24, 17, 6  # lines of code on a page, of longer code, beside a figure
 SHORT = 12  # lines of code that keep their imports of the package
 RESULTS = 4  # of a cell, at most
-PRINTED = 16  # lines of printed output
+PRINTED, WRAPPED = 16, 108  # lines of printed output, letters of one
 FULL = 13.5  # lines of text of a full page
 WIDE = 92  # letters of a line of code
 DRAWS = re.compile(r"\bplt\.|\bax\.|\baxes\b|\bshow\w*\(|\bplot\w*\(|\bdiagram\(|\bfig\b")
 TEMPORARY = re.compile(r"(Path\()*(tempfile\.)?(mkdtemp|TemporaryDirectory)\(\)\)*|"
                        r"Path\(\w+\.name\)( / '\w+')?")
-CONTINUED = "slide", "subslide", "fragment", "skip", "notes"
+MARKS = "slide", "subslide", "fragment", "skip", "notes"  # that mean something here
 
 
 @dataclass
@@ -45,6 +45,12 @@ class Page:
     def has(self, *types):
         """Is there a block of one of these types?"""
         return any(block[0] in types for block in self.blocks)
+
+    def note(self, text):
+        """Add to the notes what they do not say yet."""
+        said = " ".join(text.split())
+        if said and not any(said in " ".join(x.split()) for x in self.notes):
+            self.notes.append(text)
 
 
 # ---------------------------------------------------------------- cells
@@ -75,8 +81,8 @@ def is_plumbing(node):
 
 @functools.lru_cache(4096)
 def essence(code, tests=False):
-    """`code` without imports and, but with `tests`, without assertions, where these have
-    their lines to themselves."""
+    """`code` without imports and temporary folders, and without assertions unless `tests`,
+    where these have their lines to themselves. A short piece keeps imports of the package."""
     try:
         body = ast.parse(code).body
     except SyntaxError:  # magics
@@ -114,18 +120,18 @@ def trimmed(text):
     """(printed text of at most PRINTED lines, was anything left out?)."""
     text = re.sub(r"\x1b\[[\d;]*[A-Za-z]", "", text).strip("\n")
     lines = text.split("\n")
-    tall = sum(max(1, -(-len(x) // 108)) for x in lines)
-    if tall <= PRINTED:
+    tall = [max(1, -(-len(x) // WRAPPED)) for x in lines]
+    if sum(tall) <= PRINTED:
         return text, False
-    n, height = 0, 0
-    while height < PRINTED - 1:
-        height += max(1, -(-len(lines[n]) // 108))
-        n += 1
+    n = next(n for n in range(1, len(lines) + 1) if sum(tall[:n]) >= PRINTED - 1)
+    if n == len(lines):  # a long last line
+        return text, False
     return "\n".join([*lines[:n], f"… {len(lines) - n} more lines"]), True
 
 
 def shown(cell):
-    """[(type, content)] of a code cell's outputs: figure, table, printed."""
+    """[(type, content)] of a code cell's outputs: figure, data (a table), printed. What goes
+    to stderr is left out."""
     found = []
     for output in cell["outputs"]:
         data = output.get("data", {})
@@ -202,8 +208,7 @@ class Maker:
 
     def note(self, text):
         """Add to the notes of the page."""
-        if text.strip() and text not in self.pages[-1].notes:
-            self.pages[-1].notes.append(text)
+        self.pages[-1].note(text)
 
     def markdown(self, cell, mark):
         """A cell of text on the page that `mark` says."""
@@ -340,7 +345,7 @@ def structured(inside):
 def mark_of(cell):
     """What a cell's metadata says of its slide; "-" when it says nothing."""
     mark = cell["metadata"].get("slideshow", {}).get("slide_type", "-")
-    return mark if mark in CONTINUED else "-"
+    return mark if mark in MARKS else "-"
 
 
 def pages(nb):
@@ -379,12 +384,12 @@ def merge_lead(page):
             short, cut = shortened(content, room)
             lead = block is told[0 if page.own else -1]  # the last leads to what follows
             if cut or not lead:
-                page.notes.append(content)
+                page.note(content)
             if not lead:
                 continue
             content = short
         elif kind in ("list", "table", "fence") and page.has("figure", "data"):
-            page.notes.append(content)
+            page.note(content)
             continue
         elif kind == "after":
             content = shortened(content, room)[0]

@@ -1,5 +1,6 @@
 """Markdown for slides: its parts, its sentences, and as much of it as fits a page."""
 import functools
+import html
 import re
 
 import notebooks as tool
@@ -16,17 +17,17 @@ STOP = re.compile(  # the end of a sentence, with closing marks, but not of an a
 WHOLE = re.compile(r"`[^`]+`|\$[^$]+\$|!?\[[^\]]*\]\([^)]*\)")
 
 
+def formula(text, options):
+    """The HTML of a formula, which is left for MathJax."""
+    text = html.escape(text, quote=False)
+    return f"\\[{text}\\]" if options["display_mode"] else f"\\({text}\\)"
+
+
 def parser():
-    """CommonMark with tables and formulas, which are left for MathJax."""
+    """CommonMark with tables and formulas."""
     md = MarkdownIt("commonmark", {"html": True}).enable("table")
     return md.use(dollarmath_plugin, double_inline=True, allow_blank_lines=False,
-                  renderer=lambda text, options:
-                  f"\\[{escape(text)}\\]" if options["display_mode"] else f"\\({escape(text)}\\)")
-
-
-def escape(text):
-    """`text` as it stands in HTML."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+                  renderer=formula)
 
 
 MARKDOWN = parser()
@@ -121,7 +122,7 @@ def shortened(text, letters):
 
 def items(text):
     """The items of a list, each with its mark."""
-    return [x for x in re.split(r"\n(?=(?:[-*+]|\d+[.)]) )", text)]
+    return re.split(r"\n(?=(?:[-*+]|\d+[.)]) )", text)
 
 
 def cut_list(text):

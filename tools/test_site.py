@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Is the site whole, and readable in a real browser without network?
 
-    python tools/test_site.py OUT [--pictures FOLDER]
+    python tools/test_site.py OUT [--pictures FOLDER] [--only NAME ...] [--examine NAME ...]
 
 OUT is what tools/site.py wrote. Its files are parsed for links that lead nowhere. Then
 Chromium opens every page from the disk (file:, no server; the search works there, too) with
 the network off, at 1400 and at 390 pixels: no request that fails or leaves the disk, no
 console error, no page that scrolls sideways, no formula that is not set, no picture without
-a text. A sample is opened light and dark, examined by axe-core, and shown in FOLDER.
+a text. A sample (`--examine`: those pages, and all of them without a name) is opened light and
+dark at both widths, examined by axe-core, and shown in FOLDER. First of all a page with every
+fault is shown, and each must be found.
 
 Needs the extra `site` of settings.ini, axe-core (`make site` installs both) and a Chromium
 (Debian: /usr/bin/chromium; another one: CHROMIUM=path).
@@ -16,6 +18,7 @@ import argparse
 import posixpath
 import re
 import sys
+import tempfile
 import time
 import urllib.parse
 from html.parser import HTMLParser
@@ -44,7 +47,8 @@ FACTS = """async () => {
     unset: all('.math').filter(e => !e.querySelector('mjx-container'))
         .map(e => e.textContent.slice(0, 60)),
     wrong: all('mjx-merror, [data-mjx-error]').map(e => e.textContent.slice(0, 60)),
-    heads: all('h1').filter(e => e.offsetParent).length, images: all('.cell_output img').length, title: document.title,
+    heads: all('h1').filter(e => e.offsetParent).length,
+    images: all('.cell_output img').length,
   } }"""
 
 WIDTH = """() => {
@@ -54,6 +58,21 @@ WIDTH = """() => {
   const who = wide <= 0 ? [] : [...document.querySelectorAll('body *')].filter(
       e => e.getBoundingClientRect().right > innerWidth + 1 && !boxed(e)).slice(0, 3);
   return {wide, who: who.map(e => e.outerHTML.slice(0, 90))} }"""
+
+FAULTY = {  # what is put into a page with formulas, and the word by which its fault is told
+    "none.png": '<img src="none.png" alt="x">',
+    "unset": '<span class="math"></span>',
+    "wrong": '<span class="math">\\(\\frac{1}\\)</span>',
+    "too wide": '<p style="width: 3000px">wide</p>',
+    "2 h1": "<h1>Another title</h1>",
+    "error on purpose": "<script>throw Error('error on purpose')</script>",
+    "asks for": '<img src="http://localhost/none.png" alt="x">',
+    "color-contrast": '<p style="color: #bbb; background: #fff">faint</p>',
+    "noalt": '<img src="_static/file.png">',
+    "image-alt": '<img src="_static/plus.png">',
+    "button-name": "<button></button>",
+    "none.html: no such file": '<a href="none.html">a link</a>',
+    "#nowhere: no such place": '<a href="#nowhere">a link</a>'}
 
 
 class Page(HTMLParser):
@@ -106,7 +125,6 @@ def opened(browser, wrong, size=DESK, scheme="light"):
     context = browser.new_context(viewport=dict(width=size[0], height=size[1]), offline=True,
                                   color_scheme=scheme)
     page = context.new_page()
-
     page.set_default_timeout(PATIENCE)
     page.on("request", lambda r: r.url.startswith(LOCAL) or wrong.append(f"asks for {r.url}"))
     page.on("requestfailed", lambda r: wrong.append(f"failed: {r.url[:120]}"))
@@ -134,14 +152,33 @@ def looked_at(page, path, wrong):
 def examined(page, axe):
     """The serious and critical findings of axe-core on the open page."""
     page.add_script_tag(path=axe)
-    found = page.evaluate("() => axe.run({exclude: ['mjx-container']}, {preload: false, resultTypes: ['violations']})")
+    found = page.evaluate(
+        "() => axe.run(document, {preload: false, resultTypes: ['violations']})")
     return [f"axe: {v['impact']} {v['id']}: {len(v['nodes'])} x {v['nodes'][0]['html'][:120]} "
             f"{v['nodes'][0]['failureSummary'].splitlines()[1].strip()[:160]}"
             for v in found["violations"] if v["impact"] in ("serious", "critical")]
 
 
+def overlooked(browser, out, project, axe):
+    """The faults of FAULTY that are not found on a page that has them all."""
+    text = (out / "90_notation.html").read_text(encoding="utf-8")
+    text = text.replace("</article>", "\n".join(FAULTY.values()) + "</article>")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "_static").symlink_to(out / "_static")
+        path = Path(folder, "faulty.html")
+        path.write_text(text, encoding="utf-8")
+        page = opened(browser, wrong := [])
+        looked_at(page, path, wrong)
+        wrong += examined(page, axe) + dead_links(Path(folder), project)[0]
+        page.context.close()
+    return [f"a fault on purpose is not found: {key}" for key in FAULTY
+            if not any(key in w for w in wrong)]
+
+
 def search(browser, out, pictures):
     """What is wrong with a search for "coreset", from the front page's button."""
+    from playwright.sync_api import TimeoutError as Late
+
     wrong = []
     page = opened(browser, wrong)
     page.goto((out / "index.html").as_uri())
@@ -151,12 +188,11 @@ def search(browser, out, pictures):
     page.keyboard.press("Enter")
     try:
         page.wait_for_selector("#search-results li a")
-        page.wait_for_timeout(1000)
-        hits = page.eval_on_selector_all("#search-results li a",
-                                         "all => all.map(e => e.getAttribute('href'))")
-    except Exception as e:
-        hits = []
+        page.wait_for_timeout(1000)  # hits come one by one
+    except Late as e:
         wrong.append(str(e))
+    hits = page.eval_on_selector_all("#search-results li a",
+                                     "all => all.map(e => e.getAttribute('href'))")
     page.screenshot(path=pictures / "search.png")
     print(f"search: {len(hits)} hits, first {hits[:3]}")
     wrong += ["13_patchcore is not found"] * (not any("13_patchcore" in h for h in hits))
@@ -170,20 +206,30 @@ def main(argv=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--pictures", type=Path, default=Path("out/site_pictures"))
-    parser.add_argument("--only", nargs="*", help="names of pages (default: all)")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="pages (default: all)")
+    parser.add_argument("--examine", nargs="*", metavar="NAME", default=SAMPLE,
+                        help="pages for axe-core; all of them without a name")
+    parser.add_argument("--npm", type=Path, help="the folder of node_modules (.venv/npm)")
     args = parser.parse_args(argv)
     project, out = tool.Project(Path(__file__).resolve().parent.parent), args.out.resolve()
-    start, axe = time.time(), project.root / ".venv" / "npm" / AXE
+    start, axe = time.time(), (args.npm or project.root / ".venv" / "npm") / AXE
     args.pictures.mkdir(parents=True, exist_ok=True)
     found, links = dead_links(out, project)
     paths = sorted(p for p in out.rglob("*.html") if "_static" not in p.parts
                    and p.relative_to(out).parts[0] != "slides")
-    sample = [out / f"{name}.html" for name in SAMPLE]
+    sample = [out / f"{name}.html" for name in args.examine] or paths
     if args.only is not None:
         paths = [p for p in paths if p.stem in args.only]
         sample = [p for p in sample if p.stem in args.only]
+    lacking = [p for p in [axe, *sample] if not p.exists()]
+    if lacking or not paths:
+        print(f"missing: {', '.join(map(str, lacking)) or 'pages'}; run: make site")
+        return 2
     images = 0
     with chromium() as browser:
+        missed = overlooked(browser, out, project, axe)
+        print("\n".join(missed) or "faults on purpose: all found", flush=True)
+        found += missed
         wrong = []
         page = opened(browser, wrong)
         for i, path in enumerate(paths):
@@ -194,6 +240,7 @@ def main(argv=None):
             found += [f"{path.relative_to(out)}: {w}" for w in wrong]
         page.context.close()
         for path in sample:
+            name = path.relative_to(out).with_suffix("").as_posix()
             for size in (DESK, PHONE):
                 for scheme in ("light", "dark"):
                     wrong = []
@@ -202,10 +249,10 @@ def main(argv=None):
                     page.evaluate(FACTS)
                     wrong += examined(page, axe)
                     page.screenshot(full_page=True, path=args.pictures
-                                    / f"{path.stem}_{size[0]}_{scheme}.png")
+                                    / f"{name.replace('/', '_')}_{size[0]}_{scheme}.png")
                     page.context.close()
-                    found += [f"{path.relative_to(out)}, {size[0]}, {scheme}: {w}"
-                              for w in wrong]
+                    found += [f"{name}, {size[0]}, {scheme}: {w}" for w in wrong]
+            print(f"{name}: examined, {time.time() - start:.0f} s", flush=True)
         found += search(browser, out, args.pictures)
     print("\n".join(found))
     print(f"{len(paths)} pages, {links} links, {images} figures in {time.time() - start:.0f} s: "
