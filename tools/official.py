@@ -18,7 +18,9 @@ its own:
   compared again at the end, and a changed one ends the run.
 - The network is in evaluation mode from the start. Its own script hands it over in training
   mode, and `PatchCore.load` sends one picture of ones through it to count channels; that
-  moves the running statistics of each BatchNorm by a tenth. `--moved` lets it happen.
+  moves the running statistics of each BatchNorm a tenth of the way to that picture's.
+  `--moved` lets it happen; it is the script's network only where FILE holds the statistics
+  of the training, not with BatchNorm folded into the convolutions.
 - The pictures are resized to 224 and not cropped, as for our rows; the baseline resizes to
   256 and cuts the middle 224 out.
 - Image scores and maps are those before its script maps them to 0..1 over the test set. The
@@ -28,9 +30,9 @@ its own:
   computed once: the same operations on the same numbers, so the same points in less time.
   `--coreset own` takes the sampler's way.
 
-`config` of a row is in the code's words, `version` names its commit, or the hash of its
-files if they are others. Costs are noted with `--costs` only: give it where nothing else
-runs. A killed run goes on with the next category.
+`config` of a row is in the code's words, but for `moved`; `version` names its commit, or
+the hash of its files if they are others. Costs are noted with `--costs` only: give it where
+nothing else runs. A killed run goes on with the next category.
 """
 import argparse
 import hashlib
