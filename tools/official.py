@@ -18,26 +18,29 @@ its own:
   compared again at the end, and a changed one ends the run.
 - The network is in evaluation mode from the start. Its own script hands it over in training
   mode, and `PatchCore.load` sends one picture of ones through it to count channels; that
-  moves the running statistics of each BatchNorm by a tenth. `--moved` lets it happen.
+  moves the running statistics of each BatchNorm a tenth of the way to that picture's.
+  `--moved` lets it happen; it is the script's network only where FILE holds the statistics
+  of the training, not with BatchNorm folded into the convolutions.
 - The pictures are resized to 224 and not cropped, as for our rows; the baseline resizes to
   256 and cuts the middle 224 out.
 - Image scores and maps are those before its script maps them to 0..1 over the test set. The
   metrics are ours, over our masks and our order of the test pictures, so the scores of a row
   pair with those of a row of `tools/mvtec_rows.py` picture by picture.
-- The sampler computes the norms of all patches anew for each point it chooses. Here they are
-  computed once: the same operations on the same numbers, so the same points in less time.
-  `--coreset own` takes the sampler's way.
+- With `--coreset blocks`, the default, the sampler's greedy choice is made by
+  `neighbours.greedy_coreset`, from the sampler's projection, starting points and first
+  distances: in seconds instead of half an hour. `--coreset own` takes the sampler's loop;
+  `--compare N` counts for N patches of the first category how many choices the two have in
+  common, and ends.
 
-`config` of a row is in the code's words, `version` names its commit, or the hash of its
-files if they are others. Costs are noted with `--costs` only: give it where nothing else
-runs. A killed run goes on with the next category.
+`config` of a row is in the code's words, but for `coreset` and `moved`; `version` names its
+commit, or the hash of its files if they are others. Costs are noted with `--costs` only: give
+it where nothing else runs. A killed run goes on with the next category.
 """
 import argparse
 import hashlib
 import json
 import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from unittest import mock
 
@@ -46,7 +49,7 @@ import torch
 import torchvision
 from safetensors.torch import load_file
 
-from anomaly_nb import benchmark
+from anomaly_nb import benchmark, neighbours
 from anomaly_nb.data import MVTec
 from anomaly_nb.files import FileError
 from anomaly_nb.metrics import Predictions
@@ -92,16 +95,39 @@ def differing(net, tensors, moved):
             if not k.endswith(free) and not torch.equal(v, tensors[k])]
 
 
-def norms_once():
-    "What the sampler's distances are, for one `rows` after another: norms are kept."
-    known = {}
+def in_blocks(sampler, features):
+    "What the sampler's `_compute_greedy_coreset_indices` returns, from the same draws."
+    some = np.random.choice(len(features), min(sampler.number_of_starting_points,
+                                               len(features)), replace=False)
+    bound = sampler._compute_batchwise_differences(features, features[some]).mean(1)
 
-    def distances(rows, chosen):
-        squared = lambda m: (m[:, None] @ m[:, :, None]).flatten()
-        if known.get("rows") is not rows: known.update(rows=rows, norms=squared(rows)[:, None])
-        return (rows.mm(chosen.T).mul_(-2).add_(known["norms"]).add_(squared(chosen)[None])
-                .clamp_(min=0).sqrt_())
-    return distances
+    class Bounded(neighbours.Gaps):
+        "Gaps that begin at the mean distance from `some`, as the sampler's do."
+        def __init__(self, z, k):
+            super().__init__(z, k)
+            self.gap = bound.square()
+    with mock.patch.object(neighbours, "Gaps", Bounded):
+        k = int(len(features) * sampler.percentage)
+        return neighbours.greedy_coreset(features, k, int(bound.argmax()))[0].numpy()
+
+
+def compare(a, code, tensors):
+    "How many of the choices among N patches of a category its loop and ours share."
+    own = code.sampler.ApproximateGreedyCoresetSampler._compute_greedy_coreset_indices
+    model, _ = build(a, code, tensors)
+    rows = torch.from_numpy(np.concatenate(
+        model.embed(loader(code, a.data, a.category[0], "train"))))
+    rows = rows[torch.linspace(0, len(rows) - 1, min(a.compare, len(rows))).long()]
+    found = []
+    with torch.no_grad():
+        for choose in own, in_blocks:
+            code.utils.fix_seeds(a.seed)
+            sampler = model.featuresampler
+            found.append(choose(sampler, sampler._reduce_features(rows)).tolist())
+    same = sum(a == b for a, b in zip(*found))
+    print(f"{len(rows):,} patches: of {len(found[0]):,} choices {same:,} are the same at the "
+          f"same place, {len(set(found[0]) & set(found[1])):,} in both")
+    return 0
 
 
 def loader(code, root, category, split):
@@ -139,18 +165,18 @@ def predictions(scores, maps, theirs, pictures):
 def run(a, code, version, tensors, category, done):
     "The row of one category, a dict; None if it is in the file."
     config = LOAD | SAMPLER | dict(sampler="approx_greedy_coreset", resize=SIZE,
-                                   imagesize=SIZE, batch_size=BATCH, moved=a.moved)
+                                   imagesize=SIZE, batch_size=BATCH, moved=a.moved,
+                                   coreset=a.coreset)
     job = benchmark.Job(a.data, category, "patchcore", "resnet18", a.weights, SIZE, a.seed)
     row = benchmark.identity(job) | dict(config=json.dumps(config, sort_keys=True),
                                          version=version)
     if tuple(str(row[k]) for k in benchmark.KEY) in done: return None
     train, test = (loader(code, a.data, category, split) for split in ("train", "test"))
     model, net = build(a, code, tensors)
-    sampler = code.sampler.GreedyCoresetSampler
-    quick = mock.patch.object(sampler, "_compute_batchwise_differences",
-                              staticmethod(norms_once()))
+    sampler = code.sampler.ApproximateGreedyCoresetSampler
+    choose = sampler._compute_greedy_coreset_indices if a.coreset == "own" else in_blocks
     start = time.perf_counter()
-    with torch.no_grad(), quick if a.coreset == "norms" else nullcontext():
+    with torch.no_grad(), mock.patch.object(sampler, "_compute_greedy_coreset_indices", choose):
         model.fit(train)
     fitted = time.perf_counter() - start
     scores, maps, _, _ = model.predict(test)
@@ -178,7 +204,8 @@ def main(argv=None):
     parser.add_argument("--out", required=True)
     parser.add_argument("--category", nargs="+", default=["transistor", "screw"])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--coreset", choices=["own", "norms"], default="norms")
+    parser.add_argument("--coreset", choices=["own", "blocks"], default="blocks")
+    parser.add_argument("--compare", type=int, metavar="N")
     parser.add_argument("--moved", action="store_true",
                         help="the picture of ones moves BatchNorm's statistics")
     parser.add_argument("--costs", action="store_true", help="nothing else runs here")
@@ -186,6 +213,7 @@ def main(argv=None):
     code, version = official(a.code)
     tensors = {k: v.float() if v.is_floating_point() else v
                for k, v in load_file(a.weights).items()}
+    if a.compare: return compare(a, code, tensors)
     store = benchmark.Results(a.out)
     store.start()
     for category in a.category:
