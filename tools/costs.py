@@ -14,7 +14,6 @@ fits and predicts once. One row of the file is one fit and one prediction.
 import argparse
 import csv
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import torch
 
-from anomaly_nb import models
+from anomaly_nb import benchmark, models
 from anomaly_nb.data import MVTec
 from anomaly_nb.features import Features
 
@@ -122,7 +121,7 @@ def main(argv=None):
     if a.alone:
         a.small = a.data
         LIBRARIES[a.alone[0]](a.alone[1], a)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(benchmark._peak_mb())
         return
     with tempfile.TemporaryDirectory() as folder, open(a.out, "w", newline="") as out:
         a.small = small(a.data, folder, a.category)
