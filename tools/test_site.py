@@ -214,7 +214,14 @@ def main(argv=None):
     project, out = tool.Project(Path(__file__).resolve().parent.parent), args.out.resolve()
     start, axe = time.time(), (args.npm or project.root / ".venv" / "npm") / AXE
     args.pictures.mkdir(parents=True, exist_ok=True)
-    found, links = dead_links(out, project)
+    found = []
+
+    def note(texts):
+        """Keep problems, and tell them at once."""
+        found.extend(texts)
+        for text in texts:
+            tool.say(text)
+
     paths = sorted(p for p in out.rglob("*.html") if "_static" not in p.parts
                    and p.relative_to(out).parts[0] != "slides")
     sample = [out / f"{name}.html" for name in args.examine] or paths
@@ -227,9 +234,10 @@ def main(argv=None):
         return 2
     images = 0
     with chromium() as browser:
-        missed = overlooked(browser, out, project, axe)
-        print("\n".join(missed) or "faults on purpose: all found", flush=True)
-        found += missed
+        note(missed := overlooked(browser, out, project, axe))
+        tool.say(f"faults on purpose: {len(FAULTY) - len(missed)} of {len(FAULTY)} found")
+        problems, links = dead_links(out, project)
+        note(problems)
         wrong = []
         page = opened(browser, wrong)
         for i, path in enumerate(paths):
@@ -237,7 +245,7 @@ def main(argv=None):
                 print(f"page {i} of {len(paths)}, {time.time() - start:.0f} s", flush=True)
             wrong.clear()  # the handlers of the page add to this very list
             images += looked_at(page, path, wrong)["images"]
-            found += [f"{path.relative_to(out)}: {w}" for w in wrong]
+            note([f"{path.relative_to(out)}: {w}" for w in wrong])
         page.context.close()
         for path in sample:
             name = path.relative_to(out).with_suffix("").as_posix()
@@ -251,10 +259,9 @@ def main(argv=None):
                     page.screenshot(full_page=True, path=args.pictures
                                     / f"{name.replace('/', '_')}_{size[0]}_{scheme}.png")
                     page.context.close()
-                    found += [f"{name}, {size[0]}, {scheme}: {w}" for w in wrong]
+                    note([f"{name}, {size[0]}, {scheme}: {w}" for w in wrong])
             print(f"{name}: examined, {time.time() - start:.0f} s", flush=True)
-        found += search(browser, out, args.pictures)
-    print("\n".join(found))
+        note(search(browser, out, args.pictures))
     print(f"{len(paths)} pages, {links} links, {images} figures in {time.time() - start:.0f} s: "
           + (f"{len(found)} problems" if found else "all right"))
     return int(bool(found))
