@@ -8,6 +8,8 @@ pictures, labels that flip, and milliseconds for one picture. What learns by gra
 sees 32 pictures once: enough to compare programs, not detectors.
 """
 import argparse
+import contextlib
+import sys
 import tempfile
 from inspect import signature
 from pathlib import Path
@@ -34,9 +36,11 @@ def fitted(name, args, data):
 def row(name, args, data, folder):
     "A row of the table"
     det, path = fitted(name, args, data), Path(folder, f"{name}.onnx")
-    det.export(path, pictures=data.holdout)      # prints how far it is apart
+    with contextlib.redirect_stdout(sys.stderr):     # what it says of the holdout
+        det.export(path, pictures=data.holdout)
     found = [compare(det, runner(path, engine), data.test) for engine in ENGINES]
-    ms = latencies(det, path, data.test[0].image[None], args.threads, args.rounds)
+    ms = latencies(det, path, data.test[0].image[None], args.threads,
+                   rounds=args.rounds)
     text = [f"{max(p.score, p.map or 0):.1e}" for p in found]
     text += [" + ".join(str(p.flips) for p in found)]
     text += [f"{ms[k]:.1f}" if k in ms else "" for k in ("pass", "torch", *ENGINES)]
@@ -61,9 +65,10 @@ def main():
             "ONNX Runtime ms", "OpenVINO ms", "faster engine / pass", "MB"]
     print(f"{data}, {args.backbone}, {args.threads} threads")
     with tempfile.TemporaryDirectory() as folder:
-        rows = [row(name, args, data, folder) for name in args.models]
-    for cells in head, ["---"] * len(head), *rows:
-        print("|", " | ".join(cells), "|")
+        for cells in head, ["---"] * len(head):
+            print("|", " | ".join(cells), "|")
+        for name in args.models:                 # a row as soon as it is there
+            print("|", " | ".join(row(name, args, data, folder)), "|", flush=True)
 
 
 if __name__ == "__main__":
