@@ -614,7 +614,8 @@ def check_links(project):
 def check_outputs(project):
     """Stored outputs come from `save`: offline, without errors, widgets or local paths."""
     local = re.compile("|".join([re.escape(str(project.root)), r"/home/\w", r"/Users/\w",
-                                 r"/root/\w", "site-packages", r":\\Users"]))
+                                 r"/root/\w", "site-packages", r":\\Users",
+                                 r"/ipykernel_\d"]))     # of a warning
     for path in project.notebooks:
         nb, name = read(path), project.rel(path)
         way_out = f"run: make save NB={name}"
