@@ -88,8 +88,8 @@ def table(a):
     for m in names:
         print({"text": f"\n{m}", "markdown": f"\n## {m}\n", "html": f"<h2>{m}</h2>"}[a.format])
         print(written(published.table(both, m)))
-        print({"html": f"<p>{said}</p>"}.get(a.format, f"\n{said}")
-              if (said := published.sentence(rows, m)) else "")
+        said = published.sentence(rows, m)
+        print(f"<p>{said}</p>" if a.format == "html" else f"\n{said}")
 
 def demo(a):
     "Draw the synthetic set, benchmark every model on it, leave a table and a page."

@@ -27,14 +27,11 @@ import torch
 
 from anomaly_nb import benchmark, models
 from anomaly_nb.data import MVTec
-from anomaly_nb.features import Features
 
 SIZE = dict(patchcore=224)                   # of its table; all others 256
 ONE_EPOCH = dict(epochs=1)
 OWN = dict(stfpm=ONE_EPOCH, reverse_distillation=ONE_EPOCH, cflow=ONE_EPOCH,
            ganomaly=dict(ONE_EPOCH, size=256, batch_size=32))
-LAYERS = dict(dfkde=["layer4"], dfm=["layer3"], patchcore=["layer2", "layer3"],
-              cflow=["layer2", "layer3", "layer4"])      # all others layers 1 to 3
 COLUMNS = ["library", "model", "round", "fit_seconds", "predict_ms_per_image",
            "pass_ms_per_image", "peak_memory_mb", "threads", "version"]
 
@@ -51,11 +48,15 @@ def small(source, folder, category, n=32):
     return folder
 
 
+def detector(name, a):
+    "Ours, not fitted."
+    axes = {} if name == "ganomaly" else dict(backbone="resnet18", weights=a.weights)
+    return models.by_name(name)(**axes, **OWN.get(name, {}), seed=0)
+
+
 def ours(name, a):
     "(seconds of a fit, ms a picture of a prediction) with our detector."
-    axes = {} if name == "ganomaly" else dict(backbone="resnet18", weights=a.weights)
-    data = MVTec(a.small, a.category, SIZE.get(name, 256))
-    det = models.by_name(name)(**axes, **OWN.get(name, {}), seed=0)
+    data, det = MVTec(a.small, a.category, SIZE.get(name, 256)), detector(name, a)
     start = time.perf_counter()
     det.fit(data.train, device="cpu", progress=False)
     fitted = time.perf_counter()
@@ -83,10 +84,9 @@ def theirs(name, a):
 
 
 def floor(name, a):
-    "ms a picture of the backbone's bare pass with the model's layers; None without one."
-    if name == "ganomaly": return None
-    size = SIZE.get(name, 256)
-    net = Features("resnet18", LAYERS.get(name, ["layer1", "layer2", "layer3"]), a.weights)
+    "ms a picture of the bare pass of the backbone that ours uses; None without one."
+    net, size = detector(name, a).features, SIZE.get(name, 256)
+    if net is None: return None
     x = torch.rand(32, 3, size, size)
     with torch.inference_mode():
         net(x)                               # the first pass also asks for its memory

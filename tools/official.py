@@ -190,9 +190,7 @@ def run(a, code, version, tensors, category, done):
         raise FileError(f"the network has changed: {', '.join(changed[:5])}")
     pred = predictions(scores, maps, [d[2] for d in test.dataset.data_to_iterate],
                        MVTec(a.data, category, SIZE).test)
-    row |= {k: v for k, v in pred.metrics().items() if k in benchmark.COLUMNS}
-    row |= benchmark._packed(pred) | dict(
-        image_auroc_by_defect=json.dumps({k: round(v, 4) for k, v in pred.by_defect().items()}),
+    row |= benchmark.columns_of(pred) | dict(
         threads=torch.get_num_threads(), device="cpu", status="ok")
     if a.costs:
         row |= dict(fit_seconds=fitted, predict_ms_per_image=taken / len(pred) * 1e3)

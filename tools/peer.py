@@ -200,9 +200,7 @@ def run(a, tensors, category, name, size, arguments, seed, done):
     if net is not None and (changed := differing(net, tensors)):
         raise FileError(f"the fit has changed the backbone: {', '.join(changed[:5])}")
     pred, taken = predict(model, data, MVTec(a.data, category, size).test, a.device)
-    row |= {k: v for k, v in pred.metrics().items() if k in benchmark.COLUMNS}
-    row |= benchmark._packed(pred) | dict(
-        image_auroc_by_defect=json.dumps({k: round(v, 4) for k, v in pred.by_defect().items()}),
+    row |= benchmark.columns_of(pred) | dict(
         epochs=f"{epochs}/{EPOCHS[name]}" if epochs else "", threads=torch.get_num_threads(),
         device=torch.cuda.get_device_name() if a.device == "cuda" else "cpu", status="ok")
     if a.costs:
