@@ -198,8 +198,12 @@ def nbdev_in(project):
 def export_modules(project):
     """Export all notebooks of `project`, as `nbdev-export` does, and write the stubs."""
     from nbdev.doclinks import nbdev_export
+    config = project.root / "pyproject.toml"
+    before = config.stat()
     with nbdev_in(project):
         nbdev_export.__wrapped__()
+    # nbdev writes the file anew, as it was: with a new time make would install again
+    os.utime(config, ns=(before.st_atime_ns, before.st_mtime_ns))
     stubs.write(project.lib)
 
 
@@ -1162,20 +1166,19 @@ def everything(project):
     status = git_status(project)
     own = subprocess.Popen([sys.executable, str(Path(__file__).with_name("test_notebooks.py"))],
                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:  # on another core, beside the checks
+    try:  # on another core, beside the checks and the wheel
         found = check(project)
+        say("\nwheel, in a second environment:")
+        problems = problems_of(wheel, project)
+        for problem in problems or ["ok"]:
+            say("     ", problem)
+        found += problems
         say("\nthe checks can fail:")
         say(own.communicate()[0].rstrip())
     finally:
         own.kill()
     if own.returncode:
         found.append("tools/test_notebooks.py: failed")
-
-    say("\nwheel, in a second environment:")
-    problems = problems_of(wheel, project)
-    for problem in problems or ["ok"]:
-        say("     ", problem)
-    found += problems
 
     say("\nnotebooks, each in a fresh process:")
     try:
