@@ -2,11 +2,13 @@
 # make test   everything the project promises; closes with "N passed, M failed"
 # make lab    the notebooks in JupyterLab
 # make lab-test  three explorers moved by hand there, in a browser
-# make site   the course as pages that are read without network: out/site/index.html
+# make site   the course as pages that are read without network, with its slides:
+#             out/site/index.html
 # make site-test  look at them in a browser
 # make slides the main path of every notebook as slides, without network: out/slides
 # make slides-test  look at them in a browser
-# make assignments  what students get, and their marking tried: out/assignments
+# make assignments  what students get, and their marking tried: out/assignments; the quiz
+#             is read back by another program's parser
 # make export after editing notebooks: navigation, modules, stubs and README.md follow them
 # make save NB=12_padim   run notebooks (all without NB) and store their outputs
 # make verify NB=12_padim run notebooks (all without NB), compare with the stored outputs
@@ -41,7 +43,8 @@ lab: $(LAB)
 lab-test: $(LAB)
 	@$(BIN)/python tools/test_lab.py
 
-site: $(SITE)
+site: $(SLIDES)
+	@$(BIN)/python tools/slides.py out/slides
 	@$(BIN)/python tools/site.py out/site
 
 site-test: $(SITE)
@@ -56,6 +59,7 @@ slides-test: $(SLIDES)
 assignments: $(COURSE)
 	@$(BIN)/python tools/assignments.py build out/assignments
 	@$(BIN)/python tools/assignments.py mark out/assignments
+	@$(BIN)/python tools/test_quiz.py
 
 export: $(READY)
 	@$(TOOL) export
@@ -106,6 +110,7 @@ $(SLIDES): $(SITE)
 	@touch $@
 
 $(COURSE): $(READY)
-	@echo "Installing otter-grader into .venv (once)"
+	@echo "Installing otter-grader and a parser of quizzes into .venv (once)"
 	@$(BIN)/python -m pip install -q --no-compile -e '.[course]'
+	@$(BIN)/python -m pip install -q --no-compile --no-deps pygiftparser yattag
 	@touch $@

@@ -238,14 +238,16 @@ def members(cls):
     return found
 
 
-def entry(module, name):
-    """The lines that document `name` of `module`."""
+def entry(root, module, name):
+    """The lines that document `name` of `module`, a package's in the folder `root`."""
     value = getattr(module, name)
     if inspect.isclass(value):
         kind = "exception" if issubclass(value, BaseException) else "class"
         own = [f"   .. {directive}:: {x}" for directive, x in members(value)]
         return [f".. auto{kind}:: {name}", "", *own, ""]
     if is_constant(value):
+        if isinstance(value, Path):  # of the machine that builds the site
+            value = value.relative_to(root)
         shown = textwrap.shorten(repr(value), 200, placeholder=" ...")
         return [f".. py:data:: {name}", f"   :value: {shown}", "",
                 f"   ``{type(value).__name__}``", ""]
@@ -278,10 +280,10 @@ def api(project, goal):
             text += [f"From other modules, for convenience: {links}.", ""]
         constants = [x for x in own if is_constant(getattr(module, x))]
         for x in own:
-            text += [] if x in constants else entry(module, x)
+            text += [] if x in constants else entry(project.root, module, x)
         text += [".. rubric:: Constants", ""] if constants else []
         for x in constants:
-            text += entry(module, x)
+            text += entry(project.root, module, x)
         (goal / f"{stem}.rst").write_text("\n".join(text), encoding="utf-8")
         rows.append((stem, about))
     text = ["API", "===", "",
