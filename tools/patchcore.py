@@ -11,12 +11,12 @@ loops are timed for 200 picks in the same run and extrapolated. --backbone, --we
 --seeds as in `anomaly_nb benchmark`; "drawn" for the data is the synthetic set.
 """
 import argparse
-import resource
 import statistics
 import time
 
 import torch
 
+from anomaly_nb import benchmark
 from anomaly_nb.data import MVTec
 from anomaly_nb.metrics import auroc, pixel_metrics
 from anomaly_nb.models import PatchCore
@@ -142,7 +142,7 @@ def memory(args, data):
                     memory_gb=args.memory_gb, seed=args.seeds[0])
     _, C, h, w = det.embed(det.observe(data.train[0].image[None])).shape
     t, _ = seconds(lambda: det.fit(data.train))
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    used = benchmark._peak_mb() / 1024
     print(f"{len(data.train):,} pictures, {len(data.train) * h * w:,} patches of {C} channels "
           f"({len(data.train) * h * w * C * 4 / 2**30:.1f} GB), {args.memory_gb} GB allowed: "
           f"bank {len(det.bank):,}, {t:.0f} s, at most {used:.2f} GB used by the process")
