@@ -24,6 +24,7 @@ import json
 import math
 import re
 import sys
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -252,7 +253,7 @@ def escaped(text):
 
 def decimal(v):
     "A number without an exponent: 0.00001, and not 1e-05."
-    return f"{v:.9f}".rstrip("0").rstrip(".")
+    return f"{Decimal(repr(v)):f}"
 
 
 def gift_question(q):
