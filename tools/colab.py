@@ -110,8 +110,10 @@ def main(argv=None):
               f"{', '.join(changed) or 'nothing'}", flush=True)
         start = time.time()
         try:
-            for path in project.notebooks:
+            for i, path in enumerate(project.notebooks, 1):
                 run(env, CELL, imports(tool.read(path)), cwd=empty)
+                print(f"\rimports {i}/{len(project.notebooks)}", end="", file=sys.stderr)
+            print(file=sys.stderr)
             print(f"{len(project.notebooks)} notebooks and solutions: all imports work in an "
                   f"empty folder, {time.time() - start:.0f} s", flush=True)
             for path in project.select(args.run) if args.run else []:
