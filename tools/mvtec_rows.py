@@ -28,6 +28,8 @@ def settings(seeds):
     yield "ganomaly", 256, dict(models.GANomaly.presets["published"], size=256,
                                 batch_size=32), two
     yield "ganomaly", 64, {}, seeds
+    yield "cflow", 256, dict(epochs=3), two[:1]         # as short as the peer's can be here
+    yield "ganomaly", 64, dict(epochs=10), two
     yield "stfpm", 256, {}, seeds
     yield "patchcore", 256, {}, seeds
     yield "patchcore", 224, models.PatchCore.presets["published"], seeds

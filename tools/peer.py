@@ -13,6 +13,8 @@ defaults of its classes. What is not its own:
 - Its evaluation is off. Image scores and maps are those of its torch model, before they are
   normalised and clipped; the metrics are ours, over our order of the test pictures, so the
   scores of a row pair with those of a row of `tools/mvtec_rows.py` picture by picture.
+- The test pictures are scored in batches of a drawn order: its CFlow moves all scores of a batch
+  by the largest likelihoods in it, and batches by kind, as the folders lie, would tell the kind.
 - Nothing looks at the test pictures during a training: no early stopping, no choice of an
   epoch. No class of the library says how long to train: `--epochs` does, or the numbers of its
   example configurations, EPOCHS.
@@ -70,6 +72,7 @@ def settings():
     yield "reverse_distillation", 256, {}
     yield "cflow", 256, {}
     yield "ganomaly", 256, {}
+    yield "ganomaly", 64, {}
 
 
 @contextmanager
@@ -153,15 +156,17 @@ def predict(model, data, pictures, device):
     theirs, inner = data.test_data, model.model.eval()
     place = {str(p): i for i, p in enumerate(theirs.samples.image_path)}
     order = [place[str(p)] for p in pictures.paths]
+    drawn = torch.randperm(len(order), generator=torch.Generator().manual_seed(0))
     start, scores, maps = time.perf_counter(), [], []
-    for at in range(0, len(order), BATCH):
-        batch = theirs.collate_fn([theirs[i] for i in order[at:at + BATCH]])
+    for some in drawn.split(BATCH):
+        batch = theirs.collate_fn([theirs[order[i]] for i in some])
         out = inner(model.pre_processor.transform(batch.image.to(device)))
         scores.append(out.pred_score.flatten().cpu())
         if out.anomaly_map is not None: maps.append(out.anomaly_map.squeeze(1).cpu())
     taken = time.perf_counter() - start
     masks = torch.stack([item.mask for item in pictures]) if maps else None
-    return Predictions(torch.cat(scores).clone(), torch.cat(maps).clone() if maps else None,
+    back = drawn.argsort()
+    return Predictions(torch.cat(scores)[back], torch.cat(maps)[back] if maps else None,
                        torch.tensor(pictures.targets), masks, pictures.paths,
                        pictures.defects), taken
 
