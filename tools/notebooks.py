@@ -985,7 +985,8 @@ def run_notebooks(project, paths, jobs=None, timeout=TIMEOUT):
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder, "cache")
         cache.mkdir()
-        queue, running = list(paths[::-1]), {}  # the longest stand at the end: they go first
+        # the longest go first: index, and those at the end
+        queue, running = sorted(paths[::-1], key=lambda p: p.stem != "index"), {}
         try:
             while queue or running:
                 while queue and len(running) < jobs:
