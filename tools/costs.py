@@ -5,15 +5,15 @@
 
 Runs in the environment of `tools/peer.py`, whose code makes the other library's models, on a
 machine that does nothing else. From a category of MVTec AD in the folder DATA it takes 32
-pictures to learn from and 32 to judge. In each of `--rounds` rounds every model has its turn,
+pictures to learn from and up to 8 of each kind to judge. In each of `--rounds` rounds every model has its turn,
 ours and theirs one after the other: a fit, which is one epoch for those that learn by gradient
 steps, and a prediction, reading included; before each, the floor common to all, a bare pass of
 a ResNet-18 up to layer 3 over 32 pictures of 256 pixels. A model's first turn is once more its
 warm-up, which does not count. The peak of memory is that of a process of its own that fits and
 predicts once.
 
-Their PatchCore chooses its patches by our `neighbours.greedy_coreset` (their own loop gives the
-same patches and takes many times longer): its fit is faster here than they deliver it.
+Their PatchCore chooses its patches by our `neighbours.greedy_coreset`, as in `tools/peer.py`:
+the time of its fit is not that of their own loop.
 
 One row of the file is one fit and one prediction. A run that was killed, started again, goes on
 with the rows that are missing.
@@ -59,15 +59,11 @@ def small(source, folder, category, n=32):
     return folder
 
 
-def detector(name, a):
-    "Ours, not fitted."
-    axes = {} if name == "ganomaly" else dict(backbone="resnet18", weights=a.weights)
-    return models.by_name(name)(**axes, **OWN.get(name, {}), seed=0)
-
-
 def ours(name, a):
     "(seconds of a fit, ms a picture of a prediction) with our detector."
-    data, det = MVTec(a.small, a.category, SIZE.get(name, 256)), detector(name, a)
+    axes = {} if name == "ganomaly" else dict(backbone="resnet18", weights=a.weights)
+    data = MVTec(a.small, a.category, SIZE.get(name, 256))
+    det = models.by_name(name)(**axes, **OWN.get(name, {}), seed=0)
     start = time.perf_counter()
     det.fit(data.train, device="cpu", progress=False)
     fitted = time.perf_counter()
