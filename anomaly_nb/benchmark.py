@@ -28,7 +28,6 @@ from .files import (ArgumentError, FileError, Rows, bar, pick_device, plural,
                               release, write_whole)
 from .synthetic import CATEGORIES, write
 from .testing import seconds
-from .viz import save_png, show_images, show_maps
 
 # %% ../nbs/42_benchmark.ipynb #7b00eb1a
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def run_job(job, figure=None, checkpoint=None, costs=True, batch_size=32, name=N
     done = time.perf_counter()
     peak = _peak_mb()
     known = columns_of(pred)
-    if figure: save_png(figure, _examples(data.test, pred))
+    if figure: _examples(data.test, pred, figure)
     device = det.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     row |= known | dict(epochs=_epochs(det), threads=torch.get_num_threads(), device=name,
@@ -197,8 +196,9 @@ def _epochs(det):
     if not det.history: return ""
     return f"{len(det.history)}/{inspect.signature(type(det)).parameters['epochs'].default}"
 
-def _examples(pictures, pred):
-    "A figure of the middle picture by score of each defect kind, normal ones first."
+def _examples(pictures, pred, path):
+    "A PNG file: the middle picture by score of each defect kind, normal ones first."
+    from anomaly_nb.viz import save_png, show_images, show_maps      # slow to import
     kinds = sorted(set(pred.defects), key=lambda d: (d != "good", d))
     chosen = []
     for kind in kinds:
@@ -206,9 +206,11 @@ def _examples(pictures, pred):
         chosen.append(sorted(mine, key=lambda i: pred.scores[i])[len(mine) // 2])
     images = [pictures[i].image for i in chosen]
     titles = [f"{k}: {pred.scores[i]:.2f}" for k, i in zip(kinds, chosen)]
-    if pred.maps is None: return show_images(images, titles)       # an image-only model
-    masks = None if pred.masks is None else pred.masks[chosen]
-    return show_maps(images, pred.maps[chosen], masks, titles)
+    if pred.maps is None: fig = show_images(images, titles)        # an image-only model
+    else:
+        masks = None if pred.masks is None else pred.masks[chosen]
+        fig = show_maps(images, pred.maps[chosen], masks, titles)
+    save_png(path, fig)
 
 # %% ../nbs/42_benchmark.ipynb #d6f31f5d
 def picture_scores(row):

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import ndimage
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from .data import DataError
 from .files import ArgumentError, plural
@@ -290,7 +290,7 @@ def realised_rate(n, fpr, level=0.95) -> tuple[float, float]:
     """Between which rates of false alarms `level` of all calibrations on n pictures end
     that ask for `fpr`: quantiles of the Beta distribution with n + 1 - rank and rank."""
     rank, tail = _rank(n, fpr), (1 - level) / 2
-    low, high = beta.ppf([tail, 1 - tail], n + 1 - rank, rank)
+    low, high = betaincinv(n + 1 - rank, rank, [tail, 1 - tail])   # Beta's quantiles
     return float(low), float(high)
 
 def p_values(scores, normal):

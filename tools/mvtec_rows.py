@@ -19,8 +19,8 @@ CURVE = 25, 50, 100                     # shorter trainings of Reverse Distillat
 def settings(seeds):
     "(model, size, arguments, seeds) of each line of jobs, long ones first"
     two = seeds[:2]
-    yield "cflow", 256, {}, two
-    yield "cflow", 256, dict(layers=("layer2", "layer3")), two[:1]     # the weights' own
+    yield "cflow", 256, {}, two[:1]
+    yield "cflow", 256, models.CFlow.presets["published"], two[:1]
     yield "reverse_distillation", 256, {}, two
     for epochs in CURVE[::-1]:
         yield "reverse_distillation", 256, dict(epochs=epochs), two[:1]
@@ -28,7 +28,8 @@ def settings(seeds):
     yield "ganomaly", 256, dict(models.GANomaly.presets["published"], size=256,
                                 batch_size=32), two
     yield "ganomaly", 64, {}, seeds
-    yield "cflow", 256, dict(epochs=3), two[:1]         # as short as the peer's can be here
+    # as short as the peer's can be here
+    yield "cflow", 256, dict(models.CFlow.presets["published"], epochs=3), two[:1]
     yield "ganomaly", 64, dict(epochs=10), two
     yield "stfpm", 256, {}, seeds
     yield "patchcore", 256, {}, seeds

@@ -44,16 +44,17 @@ class CFlow(TrainedDetector):
     learns the density of its fibres given their position's code of `code` numbers, a
     multiple of 4. The map adds the layers' "log"-likelihoods, in spreads of the
     training pictures, or their likelihoods as the paper: `combine`. The score is its
-    largest value. `lr` of Adam is for steps of 256 fibres, see `step`.
+    largest value. A step of Adam, at rate `lr`, takes `at_once` of a batch's fibres.
     """
-    presets = {"paper": dict(combine="likelihood"),
-               "quick": dict(layers=("layer2", "layer3"), epochs=8, lr=1e-3)}
+    at_once = 256                                # as the official code
+    presets = {"published": dict(combine="likelihood"),
+               "quick": dict(layers=("layer2", "layer3"), epochs=4, lr=1e-3)}
 
     def __init__(self, backbone: str = "resnet18",
                  layers: tuple[str, ...] = ("layer2", "layer3", "layer4"),
                  weights: str | None = None, couplings: Count = 8, clamp: Positive = 1.9,
                  code: Count = 128, combine: Literal["log", "likelihood"] = "log",
-                 epochs: Count = 80, lr: Positive = 2e-4, batch_size: Count = 4,
+                 epochs: Count = 10, lr: Positive = 2e-4, batch_size: Count = 32,
                  validation: Below1 = 0.0, patience: Count | None = None,
                  seed: int = 42):
         if self.code % 4:
@@ -74,19 +75,25 @@ class CFlow(TrainedDetector):
         for name in ("mean", "spread", "peak"):
             self.register_buffer(name, torch.zeros(len(self.flows)))
 
+# %% ../../nbs/16_cflow.ipynb #ba98a787
+def fibres_of(features, channels):
+    "Features (B, D, h, w) as fibres (B h w, D), and their codes (B h w, channels)."
+    b, _, h, w = features.shape
+    code = position_code(channels, h, w).to(features).expand(b, h, w, -1)
+    return features.permute(0, 2, 3, 1).flatten(0, 2), code.flatten(0, 2)
+
+@patch
+def _log_density(self: CFlow, layer, z, code):
+    "Log-likelihood of fibres (n, D) given codes (n, K), divided by D: (n,)."
+    u, logdet = self.flows[layer](z, [code])
+    return (logdet - u.square().sum(1) / 2) / z.shape[1] - math.log(2 * math.pi) / 2
+
 # %% ../../nbs/16_cflow.ipynb #84b3837d
 @patch
 def log_likelihood(self: CFlow, seen):
     "Log-likelihood of each fibre, divided by its channels: layer -> (B, h, w)."
-    found = {}
-    for layer, flow in self.flows.items():
-        b, d, h, w = seen[layer].shape
-        z = seen[layer].permute(0, 2, 3, 1).reshape(-1, d)     # (B h w, D)
-        code = position_code(self.code, h, w).to(z)
-        u, logdet = flow(z, [code.expand(b, h, w, -1).flatten(0, 2)])
-        logp = logdet - u.square().sum(1) / 2
-        found[layer] = logp.view(b, h, w) / d - math.log(2 * math.pi) / 2
-    return found
+    return {layer: self._log_density(layer, *fibres_of(seen[layer], self.code))
+                   .view_as(seen[layer][:, 0]) for layer in self.flows}
 
 # %% ../../nbs/16_cflow.ipynb #be7b5588
 @patch
@@ -97,22 +104,19 @@ def loss(self: CFlow, seen):
 # %% ../../nbs/16_cflow.ipynb #c5cd82e3
 @patch
 def make_optimiser(self: CFlow):
-    groups = [dict(params=[p for p in flow.parameters() if p.requires_grad])
-              for flow in self.flows.values()]
-    return torch.optim.Adam(groups, self.lr)
+    learned = [p for p in self.flows.parameters() if p.requires_grad]
+    return torch.optim.Adam(learned, self.lr, fused=True)
 
 @patch
 def step(self: CFlow, seen):
-    "One step, each layer with `lr` times the root of its fibres over 256."
-    loss = self.loss(seen)
-    self.optimiser.zero_grad()
-    loss.backward()
-    for group, layer in zip(self.optimiser.param_groups, self.flows):
-        fibres = seen[layer][:, 0].numel()
-        group["lr"] = self.lr * math.sqrt(fibres / 256)
-        nn.utils.clip_grad_norm_(group["params"], 1.0)
-    self.optimiser.step()
-    return loss.detach()
+    "For each layer, a step with every `at_once` of its fibres, mixed; their mean loss."
+    total = 0.0
+    for layer in self.flows:
+        z, code = fibres_of(seen[layer], self.code)
+        for some in torch.randperm(len(z)).to(z.device).split(self.at_once):
+            logp = self._log_density(layer, z[some], code[some])
+            total += self.descend(-F.logsigmoid(logp).mean()) * len(some) / len(z)
+    return total
 
 # %% ../../nbs/16_cflow.ipynb #048eafa9
 @patch

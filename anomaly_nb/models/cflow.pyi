@@ -17,15 +17,19 @@ class CFlow(TrainedDetector):
     learns the density of its fibres given their position's code of `code` numbers, a
     multiple of 4. The map adds the layers' "log"-likelihoods, in spreads of the
     training pictures, or their likelihoods as the paper: `combine`. The score is its
-    largest value. `lr` of Adam is for steps of 256 fibres, see `step`.
+    largest value. A step of Adam, at rate `lr`, takes `at_once` of a batch's fibres.
     """
+    at_once: int
     presets: dict
 
-    def __init__(self, backbone: str='resnet18', layers: tuple[str, ...]=('layer2', 'layer3', 'layer4'), weights: str | None=None, couplings: Count=8, clamp: Positive=1.9, code: Count=128, combine: Literal['log', 'likelihood']='log', epochs: Count=80, lr: Positive=0.0002, batch_size: Count=4, validation: Below1=0.0, patience: Count | None=None, seed: int=42):
+    def __init__(self, backbone: str='resnet18', layers: tuple[str, ...]=('layer2', 'layer3', 'layer4'), weights: str | None=None, couplings: Count=8, clamp: Positive=1.9, code: Count=128, combine: Literal['log', 'likelihood']='log', epochs: Count=10, lr: Positive=0.0002, batch_size: Count=32, validation: Below1=0.0, patience: Count | None=None, seed: int=42):
         ...
 
     def build(self):
         """A flow for each layer, and room for what `finish` learns of the layer."""
+
+    def _log_density(self, layer, z, code):
+        """Log-likelihood of fibres (n, D) given codes (n, K), divided by D: (n,)."""
 
     def log_likelihood(self, seen):
         """Log-likelihood of each fibre, divided by its channels: layer -> (B, h, w)."""
@@ -37,7 +41,7 @@ class CFlow(TrainedDetector):
         ...
 
     def step(self, seen):
-        """One step, each layer with `lr` times the root of its fibres over 256."""
+        """For each layer, a step with every `at_once` of its fibres, mixed; their mean loss."""
 
     def finish(self, seen):
         """Mean, spread and largest log-likelihood of each layer in training pictures."""
@@ -61,3 +65,5 @@ class CFlow(TrainedDetector):
     validation: Below1
     patience: Count | None
     seed: int
+def fibres_of(features, channels):
+    """Features (B, D, h, w) as fibres (B h w, D), and their codes (B h w, channels)."""
