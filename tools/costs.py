@@ -5,12 +5,12 @@
 
 Runs in the environment of `tools/peer.py`, whose code makes the other library's models, on a
 machine that does nothing else. From a category of MVTec AD in the folder DATA it takes 32
-pictures to learn from and up to 8 of each kind to judge. In each of `--rounds` rounds every model has its turn,
-ours and theirs one after the other: a fit, which is one epoch for those that learn by gradient
-steps, and a prediction, reading included; before each, the floor common to all, a bare pass of
-a ResNet-18 up to layer 3 over 32 pictures of 256 pixels. A model's first turn is once more its
-warm-up, which does not count. The peak of memory is that of a process of its own that fits and
-predicts once.
+pictures to learn from and up to 8 of each kind to judge. In each of `--rounds` rounds every
+model has its turn, ours and theirs one after the other: a fit, which is one epoch for those that
+learn by gradient steps, and a prediction, reading included; before each, the floor common to all,
+a bare pass of a ResNet-18 up to layer 3 over 32 pictures of 256 pixels. A model's first turn is
+once more its warm-up, which does not count. The peak of memory is that of a process of its own
+that fits and predicts once.
 
 Their PatchCore chooses its patches by our `neighbours.greedy_coreset`, as in `tools/peer.py`:
 the time of its fit is not that of their own loop.
@@ -131,8 +131,9 @@ def main(argv=None):
     if not a.out: parser.error("--out is missing")
     store = Rows(a.out, COLUMNS, KEY, TEXTS)
     store.start()
-    bare, x = Features("resnet18", ("layer1", "layer2", "layer3"), a.weights), \
-        torch.rand(32, 3, 256, 256)
+    done = {store.key(r) for r in store.rows()}
+    bare = Features("resnet18", ("layer1", "layer2", "layer3"), a.weights)
+    x = torch.rand(32, 3, 256, 256)
     with tempfile.TemporaryDirectory() as folder:
         a.small, warm = small(a.data, folder, a.category), {}
         data = MVTec(a.small, a.category)
@@ -140,7 +141,7 @@ def main(argv=None):
             for name in a.only or models.MODELS:
                 for library, run in LIBRARIES.items():
                     row = dict(library=library, model=name, round=turn)
-                    if store.key(row) in {store.key(r) for r in store.rows()}: continue
+                    if store.key(row) in done: continue
                     if (library, name) not in warm:
                         warm[library, name] = alone(library, name, a)
                         run(name, a)
