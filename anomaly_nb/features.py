@@ -20,6 +20,7 @@ from fastcore.basics import patch
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from .files import AnomalyError, ArgumentError, read_header, tensors_sha256
 
@@ -129,8 +130,8 @@ def find_weights(backbone, weights=None):
 
 def _known(backbone):
     "`ArgumentError` unless `backbone` is one of timm's or ours."
+    if backbone == "bundled" or backbone in timm.list_models(str(backbone)): return
     names = ["bundled", *timm.list_models()]
-    if backbone in names: return
     name, _, tag = str(backbone).partition(".")
     near = difflib.get_close_matches(name, names, 3)
     raise ArgumentError(f"timm has no backbone {backbone!r}; " + (
@@ -265,13 +266,21 @@ def _create(name, pretrained=False):
     try: return timm.create_model(name, pretrained, dynamic_img_size=True)
     except TypeError: return timm.create_model(name, pretrained)    # not a transformer's word
 
+class _Unfilled(TorchFunctionMode):
+    "New weights keep what their memory held, where a file will fill them."
+    def __torch_function__(self, f, types, args=(), kwargs=None):
+        if f in (nn.init.kaiming_uniform_, torch.Tensor.uniform_, torch.Tensor.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return f(*args, **(kwargs or {}))
+
 def _load_net(backbone, weights, seed=0):
     "The whole network with `weights`, their name, and what of its tensors they lack."
     _known(backbone)
     kind, where = find_weights(backbone, weights)
     if kind == "hub": return _from_hub(backbone, where), where, []
-    with seeded(seed): net = untrained_network(backbone)
-    if kind == "random": return _switch_on(net), "random", []
+    if kind == "random":
+        with seeded(seed): return _switch_on(untrained_network(backbone)), "random", []
+    with seeded(seed), _Unfilled(): net = untrained_network(backbone)
     state = read_weights(where)
     if backbone == "bundled" and "conv1.0.weight" in state: raise WeightsError(
         f"{where} is of version 0.1, when the bundled network had other layers: leave "

@@ -4,6 +4,7 @@ __all__ = ['DEFAULT_TAGS', 'SUFFIXES', 'BUNDLED', 'WeightsError', 'seeded', 'rea
 from contextlib import contextmanager
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from .files import AnomalyError
 DEFAULT_TAGS: dict
 SUFFIXES: tuple
@@ -107,6 +108,11 @@ def untrained_network(backbone):
     """The whole network called `backbone`, a timm name or "bundled", untrained."""
 def _create(name, pretrained=False):
     """timm's network, which takes pictures of any size if it can be asked to."""
+class _Unfilled(TorchFunctionMode):
+    """New weights keep what their memory held, where a file will fill them."""
+
+    def __torch_function__(self, f, types, args=(), kwargs=None):
+        ...
 def _load_net(backbone, weights, seed=0):
     """The whole network with `weights`, their name, and what of its tensors they lack."""
 def _switch_on(net):

@@ -32,14 +32,17 @@ class NotebookFigure(Figure):
     "A matplotlib `Figure` outside pyplot; as the value of a cell it shows itself once"
     def _repr_png_(self) -> bytes:
         full, small = io.BytesIO(), io.BytesIO()
-        self.savefig(full, format="png", dpi="figure")
-        picture = Image.open(full).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+        self.savefig(full, format="png", dpi="figure", pil_kwargs=dict(compress_level=1))
+        coarse = Image.open(full).convert("RGB").point(_STEPS)     # quantized sooner
+        picture = coarse.quantize(256, Image.Quantize.MAXCOVERAGE)
         picture.save(small, format="png", optimize=True)
         return small.getvalue()
 
     def _ipython_display_(self) -> None:
         from IPython.display import Image as Shown, display     # only notebooks need it
         display(Shown(self._repr_png_()))
+
+_STEPS = [min(255, 4 * round(v / 4)) for v in range(256)] * 3      # 65 of each channel
 
 def new_figure(width=4.0, height=3.0, nrows=1, ncols=1, **kwargs):
     """A `NotebookFigure` of `width` x `height` inches at 80 dpi, and its axes.
