@@ -19,8 +19,8 @@ CURVE = 25, 50, 100                     # shorter trainings of Reverse Distillat
 def settings(seeds):
     "(model, size, arguments, seeds) of each line of jobs, long ones first"
     two = seeds[:2]
-    yield "cflow", 256, {}, two[:1]
-    yield "cflow", 256, models.CFlow.presets["published"], two[:1]
+    yield "cflow", 256, {}, two
+    yield "cflow", 256, models.CFlow.presets["published"], two
     yield "reverse_distillation", 256, {}, two
     for epochs in CURVE[::-1]:
         yield "reverse_distillation", 256, dict(epochs=epochs), two[:1]
