@@ -125,7 +125,7 @@ def _server(module, threads):
     more = dict.fromkeys(names, str(threads)) if threads else {}
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):
         more |= _waiting
-    key = (os.getpid(), module, *_module_path(), *sorted((os.environ | more).items()))
+    key = (os.getpid(), module, *sorted((os.environ | more).items()))
     if key not in _servers: _servers[key] = _Server(module, more)
     return _servers[key]
 

@@ -21,6 +21,8 @@ def settings(seeds):
     two = seeds[:2]
     yield "cflow", 256, {}, two
     yield "cflow", 256, models.CFlow.presets["published"], two
+    for total in ("log", "likelihood"):     # without the layer that the file has from elsewhere
+        yield "cflow", 256, dict(layers=("layer2", "layer3"), combine=total), two[:1]
     yield "reverse_distillation", 256, {}, two
     for epochs in CURVE[::-1]:
         yield "reverse_distillation", 256, dict(epochs=epochs), two[:1]
