@@ -951,7 +951,8 @@ def run_notebooks(project, paths, jobs=None, timeout=TIMEOUT):
     (macOS has to spawn). Returns {path: True if it passed}."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") \
         else os.cpu_count()
-    jobs = max(1, min(jobs or 4, cores, len(paths)))
+    # one more than cores: a notebook that waits for its own processes leaves a core idle
+    jobs = max(1, min(jobs or min(4, cores) + 1, len(paths)))
     threads = max(1, cores // jobs)  # two workers must not run four threads on two cores
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)  # before the import: read once
@@ -1126,7 +1127,8 @@ def wheel(project, full=False, out=None):
         away.mkdir()
         unset = {"PYTHONPATH", "IN_TEST", *DATA_VARIABLES}
         env = {k: v for k, v in os.environ.items() if k not in unset}
-        env |= {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "agg",
+        # one thread: in `make test` the other cores are at work, and would be waited for
+        env |= {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1",
                 "ANOMALY_NB_CACHE": str(Path(folder, "cache"))}
         (away / "import_all.py").write_text(IMPORT_ALL.format(name=project.name))
         text = (project.root / "README.md").read_text(encoding="utf-8")
@@ -1165,21 +1167,23 @@ def git_status(project):
 def everything(project):
     """All that `make test` promises, quick answers first; returns (problems, closing line)."""
     status = git_status(project)
-    own = subprocess.Popen([sys.executable, str(Path(__file__).with_name("test_notebooks.py"))],
-                           text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:  # on another core, beside the checks and the wheel
+    here = Path(__file__)
+    beside = {  # two programs, while the checks run here
+        "wheel, in a second environment": [here, "--root", project.root, "wheel"],
+        "the checks can fail": [here.with_name("test_notebooks.py")]}
+    running = {what: subprocess.Popen([sys.executable, *map(str, command)], text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+               for what, command in beside.items()}
+    try:
         found = check(project)
-        say("\nwheel, in a second environment:")
-        problems = problems_of(wheel, project)
-        for problem in problems or ["ok"]:
-            say("     ", problem)
-        found += problems
-        say("\nthe checks can fail:")
-        say(own.communicate()[0].rstrip())
+        for what, process in running.items():
+            say(f"\n{what}:")
+            say(process.communicate()[0].strip("\n") or "      ok")
+            if process.returncode:
+                found.append(f"{what}: failed, see above")
     finally:
-        own.kill()
-    if own.returncode:
-        found.append("tools/test_notebooks.py: failed")
+        for process in running.values():
+            process.terminate()
 
     say("\nnotebooks, each in a fresh process:")
     try:
@@ -1205,7 +1209,7 @@ def main(argv=None):
     commands.add_parser("save").add_argument("names", nargs="*", metavar="NB")
     sub = commands.add_parser("test")
     sub.add_argument("names", nargs="*", metavar="NB")
-    sub.add_argument("-j", "--jobs", type=int, help="notebooks at a time (default: up to 4)")
+    sub.add_argument("-j", "--jobs", type=int, help="notebooks at a time (default: one more than cores, at most 5)")
     sub = commands.add_parser("wheel")
     sub.add_argument("--full", action="store_true", help="install all dependencies anew")
     sub.add_argument("--out", help="a folder for the wheel, if nothing is wrong with it")
