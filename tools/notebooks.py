@@ -951,8 +951,7 @@ def run_notebooks(project, paths, jobs=None, timeout=TIMEOUT):
     (macOS has to spawn). Returns {path: True if it passed}."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") \
         else os.cpu_count()
-    # one more than cores: a notebook that waits for its own processes leaves a core idle
-    jobs = max(1, min(jobs or min(4, cores) + 1, len(paths)))
+    jobs = max(1, min(jobs or 4, cores, len(paths)))
     threads = max(1, cores // jobs)  # two workers must not run four threads on two cores
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)  # before the import: read once
@@ -1209,7 +1208,7 @@ def main(argv=None):
     commands.add_parser("save").add_argument("names", nargs="*", metavar="NB")
     sub = commands.add_parser("test")
     sub.add_argument("names", nargs="*", metavar="NB")
-    sub.add_argument("-j", "--jobs", type=int, help="notebooks at a time (default: one more than cores, at most 5)")
+    sub.add_argument("-j", "--jobs", type=int, help="notebooks at a time (default: up to 4)")
     sub = commands.add_parser("wheel")
     sub.add_argument("--full", action="store_true", help="install all dependencies anew")
     sub.add_argument("--out", help="a folder for the wheel, if nothing is wrong with it")
