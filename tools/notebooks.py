@@ -1099,12 +1099,13 @@ print(json.dumps(done))
 """
 
 
-def wheel(project, full=False, out=None):
+def wheel(project, full=False, out=None, briefly=False):
     """The problems of the wheel, used in a second environment from another folder.
 
     Its dependencies are those of the running environment, through a .pth file; the files
     of this checkout are not, because a .pth found through a .pth is not read. `full`
-    installs them anew, as a stranger would. A wheel without problems is copied to `out`."""
+    installs them anew, as a stranger would. A wheel without problems is copied to `out`.
+    `briefly` leaves README's lines at their imports: the index notebook runs the others."""
     with tempfile.TemporaryDirectory() as folder:
         package = build_wheel(project, folder, isolated=full)
         found = list(missing_from(package, project))
@@ -1132,6 +1133,9 @@ def wheel(project, full=False, out=None):
         (away / "import_all.py").write_text(IMPORT_ALL.format(name=project.name))
         text = (project.root / "README.md").read_text(encoding="utf-8")
         lines = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+        if briefly:
+            lines = [ast.unparse(x) for x in ast.parse("\n".join(lines)).body
+                     if isinstance(x, (ast.Import, ast.ImportFrom))]
         (away / "readme_lines.py").write_text("\n".join(lines), encoding="utf-8")
         if not lines:
             found.append("README.md: has no python lines to run")
@@ -1168,7 +1172,7 @@ def everything(project):
     status = git_status(project)
     here = Path(__file__)
     beside = {  # two programs, while the checks run here
-        "wheel, in a second environment": [here, "--root", project.root, "wheel"],
+        "wheel, in a second environment": [here, "--root", project.root, "wheel", "--briefly"],
         "the checks can fail": [here.with_name("test_notebooks.py")]}
     running = {what: subprocess.Popen([sys.executable, *map(str, command)], text=True,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -1211,6 +1215,7 @@ def main(argv=None):
     sub.add_argument("-j", "--jobs", type=int, help="notebooks at a time (default: up to 4)")
     sub = commands.add_parser("wheel")
     sub.add_argument("--full", action="store_true", help="install all dependencies anew")
+    sub.add_argument("--briefly", action="store_true", help="of README's lines only the imports")
     sub.add_argument("--out", help="a folder for the wheel, if nothing is wrong with it")
     args = parser.parse_args(argv)
 
@@ -1227,7 +1232,7 @@ def main(argv=None):
             case "test":
                 (found, closing), told = test(project, args.names, args.jobs), True
             case "wheel":
-                found = wheel(project, args.full, args.out)
+                found = wheel(project, args.full, args.out, args.briefly)
             case "save":
                 save(project, args.names)
             case "oldest":
