@@ -1127,8 +1127,7 @@ def wheel(project, full=False, out=None, briefly=False):
         away.mkdir()
         unset = {"PYTHONPATH", "IN_TEST", *DATA_VARIABLES}
         env = {k: v for k, v in os.environ.items() if k not in unset}
-        # one thread: in `make test` the other cores are at work, and would be waited for
-        env |= {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1",
+        env |= {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "agg",
                 "ANOMALY_NB_CACHE": str(Path(folder, "cache"))}
         (away / "import_all.py").write_text(IMPORT_ALL.format(name=project.name))
         text = (project.root / "README.md").read_text(encoding="utf-8")

@@ -573,6 +573,7 @@ def test_wheel_without_subpackage(project):
     assert [f.split(":")[0] for f in found[:2]] == [
         "anomaly_nb/models/__init__.py", "anomaly_nb/models/model.py"], found
     assert len(found) == 3 and "NameError" in found[2], found
+    assert tool.wheel(project, briefly=True) == found[:2]  # that line imports nothing
 
 
 def main(names):
