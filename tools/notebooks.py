@@ -1169,30 +1169,22 @@ def git_status(project):
 def everything(project):
     """All that `make test` promises, quick answers first; returns (problems, closing line)."""
     status = git_status(project)
-    here = Path(__file__)
-    beside = {  # two programs, while the checks run here
-        "wheel, in a second environment": [here, "--root", project.root, "wheel", "--briefly"],
-        "the checks can fail": [here.with_name("test_notebooks.py")]}
-    running = {what: subprocess.Popen([sys.executable, *map(str, command)], text=True,
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-               for what, command in beside.items()}
+    # one core's work for a minute: beside the rest, its line comes when it ends
+    own = subprocess.Popen([sys.executable, Path(__file__).with_name("test_notebooks.py")])
     try:
         found = check(project)
-        for what, process in running.items():
-            say(f"\n{what}:")
-            say(process.communicate()[0].strip("\n") or "      ok")
-            if process.returncode:
-                found.append(f"{what}: failed, see above")
+        say("\nwheel, in a second environment:")
+        found += problems_of(lambda: wheel(project, briefly=True))
+        say("\nnotebooks, each in a fresh process:")
+        try:
+            problems, closing = test(project)
+        except Exception as e:
+            text = str(e) if isinstance(e, Problem) else traceback.format_exc()
+            problems, closing = [text], closing_line({})
+        if own.wait():
+            found.append("the tests of tools/notebooks.py: failed, see above")
     finally:
-        for process in running.values():
-            process.terminate()
-
-    say("\nnotebooks, each in a fresh process:")
-    try:
-        problems, closing = test(project)
-    except Exception as e:
-        text = str(e) if isinstance(e, Problem) else traceback.format_exc()
-        problems, closing = [text], closing_line({})
+        own.terminate()
     found += problems
     if status == "" and (now := git_status(project)):  # not for work in progress
         found.append(f"the run left changes in the checkout:\n{now}")
