@@ -256,11 +256,11 @@ def run(jobs, out, figures=None, progress=True, workers=1, scheduler=None):
                     steps.update()
         finally:
             for lock in claims.values(): release(lock)
-    keys = [store.key(row) for row in store.rows()]
-    if left := len(set(wanted) - set(keys)):
+    rows = [row for row in store.rows() if store.key(row) in wanted]
+    if left := len(set(wanted)) - len(rows):
         warnings.warn(f"{plural(left, 'job')} left to another run that writes to {store.path}",
                       stacklevel=2)
-    return store.frame()[[k in wanted for k in keys]].reset_index(drop=True)
+    return store.frame(rows)
 
 def plan(jobs, out, scheduler=None):
     """What `run` would do: (jobs that are left, keys of the rows of all jobs). Reads data

@@ -150,9 +150,10 @@ class Rows:
         *whole, _ = self.path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
         return list({self.key(r): r for r in csv.DictReader(whole)}.values())
 
-    def frame(self):
-        "The rows as a DataFrame: names as texts, numbers as numbers, blanks as NaN."
-        frame = pd.DataFrame(self.rows(), columns=self.columns, dtype=object)
+    def frame(self, rows=None):
+        "`rows`, by default all, as a DataFrame: texts, numbers, and NaN for blanks."
+        rows = self.rows() if rows is None else rows
+        frame = pd.DataFrame(rows, columns=self.columns, dtype=object)
         for c in set(self.columns) - set(self.texts):
             frame[c] = pd.to_numeric(frame[c].where(frame[c] != ""))
         return frame

@@ -60,8 +60,8 @@ class Rows:
     def rows(self):
         """The newest row of each key, as texts, in the order in which keys first came."""
 
-    def frame(self):
-        """The rows as a DataFrame: names as texts, numbers as numbers, blanks as NaN."""
+    def frame(self, rows=None):
+        """`rows`, by default all, as a DataFrame: texts, numbers, and NaN for blanks."""
 
     def _check(self):
         """`FileError` unless the file is one of these or not there yet."""
